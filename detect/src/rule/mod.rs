@@ -1,0 +1,108 @@
+//! A Sigma rule as read: what it is called, which events it is for, and what it asks of them.
+
+mod condition;
+mod correlation;
+mod detection;
+mod document;
+mod modifier;
+pub(crate) mod pattern;
+mod suggest;
+mod test;
+mod yaml;
+
+pub(crate) use condition::Expr;
+pub(crate) use detection::{Detection, Item, Part};
+pub(crate) use test::{Affix, Asked, Test};
+
+use custos_event::RuleId;
+use std::sync::Arc;
+
+/// RELIABILITY §4: the largest public rule has 295 KB.
+pub const RULE_BYTES_MAX: usize = 1 << 20;
+
+/// What is wrong or doubtful in a rule file, and where; line and column count from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub line: u32,
+    pub column: u32,
+    pub message: String,
+}
+
+/// What a rule file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    pub rules: Vec<Rule>,
+    pub errors: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+/// A rule that may run.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its own `id`, else its path.
+    pub id: RuleId,
+    pub title: String,
+    pub status: String,
+    /// `informational`, `low`, `medium`, `high`, `critical`; empty where the rule says none.
+    pub level: String,
+    pub tags: Vec<String>,
+    /// Where it was read, as the caller named it.
+    pub path: Arc<str>,
+    /// SHA-256 of the rule's content, in hex: comments, layout and order of keys do not count.
+    pub version: String,
+    pub logsource: RuleSource,
+    pub(crate) body: Body,
+}
+
+/// The logsource block, in lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RuleSource {
+    pub product: Option<Arc<str>>,
+    pub category: Option<Arc<str>>,
+    pub service: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Detection(Detection),
+    /// Narrows the rules that it names by id or title; all of its logsource when `None`.
+    Filter {
+        rules: Option<Vec<String>>,
+        detection: Detection,
+    },
+    /// Read and checked only.
+    Correlation,
+}
+
+impl Rule {
+    /// Whether this is a detection of its own: not a filter on others, not a correlation.
+    pub fn is_detection(&self) -> bool {
+        matches!(self.body, Body::Detection(_))
+    }
+}
+
+/// Reads a rule file: one rule, or several documents.
+///
+/// A document with an error gives no rule; the others are read on. `path` names the rules that have no
+/// id.
+pub fn parse(text: &str, path: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    if text.len() > RULE_BYTES_MAX {
+        let message = format!(
+            "file has {} bytes, the limit is {RULE_BYTES_MAX}; split it, or move long lists out",
+            text.len()
+        );
+        parsed.errors.push(Problem { line: 1, column: 1, message });
+        return parsed;
+    }
+    let (documents, broken) = yaml::documents(text);
+    for (index, node) in documents.iter().enumerate() {
+        document::read(node, path, index, &mut parsed);
+    }
+    parsed.errors.extend(broken);
+    if documents.is_empty() && parsed.errors.is_empty() {
+        let message = "no rule in this file".to_owned();
+        parsed.errors.push(Problem { line: 1, column: 1, message });
+    }
+    parsed
+}

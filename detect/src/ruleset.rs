@@ -1,0 +1,147 @@
+//! The rules that run together, compiled; shared by all engines.
+
+use crate::{
+    compile::{Cond, Predicates, all},
+    engine::plan::Plan,
+    logsource::{self, Deciding, EventSource},
+    rule::{Body, Rule, RuleSource},
+};
+use custos_event::{FieldTable, RulesetHash};
+use hashbrown::HashMap;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Raised whenever the same rules may give other alerts for the same event.
+pub const ENGINE_VERSION: u32 = 1;
+
+/// A rule's place in its ruleset; the places are in the order of the rules' ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleIndex(pub u32);
+
+#[derive(Debug)]
+pub struct Ruleset {
+    rules: Vec<Rule>,
+    compiled: Vec<CompiledRule>,
+    predicates: Predicates,
+    table: Arc<FieldTable>,
+    deciding: Deciding,
+    hash: RulesetHash,
+    plans: Mutex<HashMap<EventSource, Arc<Plan>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CompiledRule {
+    pub(crate) source: RuleSource,
+    pub(crate) cond: Cond,
+}
+
+impl Ruleset {
+    /// Puts the detections among `rules` together, in order of their ids, narrowed by the filters among
+    /// them. Of two rules with one id and path the first stays.
+    pub fn compile(rules: &[Rule], table: &Arc<FieldTable>) -> Self {
+        let mut own: Vec<Rule> = rules.iter().filter(|rule| rule.is_detection()).cloned().collect();
+        own.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
+        own.dedup_by(|a, b| (&a.id, &a.path) == (&b.id, &b.path));
+        let filters: Vec<&Rule> = rules.iter().filter(|rule| !rule.is_detection()).collect();
+        let mut predicates = Predicates::default();
+        let compiled = own.iter().map(|rule| compiled(rule, &filters, &mut predicates)).collect();
+        predicates.finish();
+        Self {
+            hash: hash(&own, &filters),
+            rules: own,
+            compiled,
+            predicates,
+            table: Arc::clone(table),
+            deciding: Deciding::new(table),
+            plans: Mutex::default(),
+        }
+    }
+
+    /// SHA-256 over the rules that run, in order, and the engine's version.
+    pub fn hash(&self) -> RulesetHash {
+        self.hash
+    }
+
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rule at a place that this ruleset gave out.
+    pub fn rule(&self, index: RuleIndex) -> &Rule {
+        &self.rules[index.0 as usize]
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub(crate) fn compiled(&self) -> &[CompiledRule] {
+        &self.compiled
+    }
+
+    pub(crate) fn predicates(&self) -> &Predicates {
+        &self.predicates
+    }
+
+    pub(crate) fn table(&self) -> &Arc<FieldTable> {
+        &self.table
+    }
+
+    pub(crate) fn deciding(&self) -> &Deciding {
+        &self.deciding
+    }
+
+    /// Builds the plans of all sources that events may be of, so that no first event waits for its own.
+    pub fn prepare(&self) {
+        for source in logsource::all() {
+            self.plan(&source);
+        }
+    }
+
+    /// What events of `source` are asked; built when the first one comes, or by [`Self::prepare`].
+    pub(crate) fn plan(&self, source: &EventSource) -> Arc<Plan> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plans.entry(*source).or_insert_with(|| Arc::new(Plan::new(source, self)));
+        Arc::clone(plan)
+    }
+}
+
+fn compiled(rule: &Rule, filters: &[&Rule], predicates: &mut Predicates) -> CompiledRule {
+    let mut terms = Vec::new();
+    if let Body::Detection(detection) = &rule.body {
+        terms.push(predicates.compile(detection));
+    }
+    for filter in filters.iter().filter(|filter| concerns(filter, rule)) {
+        if let Body::Filter { detection, .. } = &filter.body {
+            terms.push(predicates.compile(detection));
+        }
+    }
+    CompiledRule { source: rule.logsource.clone(), cond: all(terms) }
+}
+
+/// Whether a filter narrows `rule`: it names it, and asks for no other logsource.
+pub(crate) fn concerns(filter: &Rule, rule: &Rule) -> bool {
+    let Body::Filter { rules, .. } = &filter.body else { return false };
+    let named = rules
+        .as_ref()
+        .is_none_or(|names| names.iter().any(|name| **name == *rule.id.0 || *name == rule.title));
+    let same = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| a.is_none() || a == b;
+    let (own, other) = (&filter.logsource, &rule.logsource);
+    named
+        && same(&own.product, &other.product)
+        && same(&own.category, &other.category)
+        && same(&own.service, &other.service)
+}
+
+fn hash(rules: &[Rule], filters: &[&Rule]) -> RulesetHash {
+    let mut hash = Sha256::new();
+    hash.update(format!("custos-detect {ENGINE_VERSION}\n"));
+    for rule in rules.iter().chain(filters.iter().copied()) {
+        hash.update(format!("{}\n{}\n", rule.id, rule.version));
+    }
+    RulesetHash(hash.finalize().into())
+}

@@ -1,0 +1,166 @@
+//! Facts: everything that Custos and its people decided or did, in the past tense. The journal's schema.
+
+use crate::{
+    id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    time::Timestamp,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Who caused a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Actor {
+    /// Custos itself, and which part of it: `store`, `detect`, `ingest`.
+    System { part: String },
+    /// Somebody at the command line of the machine, by the operating system's user name.
+    Operator { name: String },
+}
+
+/// A fact as the journal stores it: JSON behind one version byte, so that any tool can read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub at: Timestamp,
+    pub actor: Actor,
+    /// The record or fact that this one follows from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Position>,
+    pub fact: Fact,
+}
+
+/// One thing that happened. Variants are added, never changed: an old one is read for ever.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Fact {
+    /// A process opened the store for writing.
+    Started {
+        /// Custos' version.
+        version: String,
+    },
+    /// Recovery cut an unfinished write off a log's end. What was cut is kept in the named file.
+    TailCut {
+        log: LogId,
+        /// The first place that is free again.
+        next: Seq,
+        bytes: u64,
+        saved_as: String,
+    },
+    /// Damage where bytes were known to be durable: they are set aside, the rest is read on.
+    RangeQuarantined { log: LogId, first: Seq, last: Seq, reason: String },
+    /// These rules are the ones that run from here on.
+    RulesetActivated { ruleset: RulesetHash, rules: u32, rejected: u32 },
+    /// A rule matched.
+    AlertRaised(Alert),
+    /// The ruleset saw every record of commits `from..=to`; all its alerts of them are in the log.
+    Evaluated { ruleset: RulesetHash, from: CommitNo, to: CommitNo, events: u64, alerts: u64 },
+    /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
+    SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
+    /// Records of a numbered source are gone before Custos could read them.
+    SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
+    /// Somebody searched events.
+    Searched { query: String, results: u64 },
+}
+
+/// A rule's match, with what shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub id: AlertId,
+    pub rule: RuleId,
+    /// SHA-256 of the rule's normalised text, in hex.
+    pub rule_version: String,
+    pub title: String,
+    /// Sigma's levels: informational, low, medium, high, critical.
+    pub level: String,
+    /// Sigma's tags, ATT&CK among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Event time of the last event.
+    pub time: Timestamp,
+    /// The events that made it up, in log order.
+    pub events: Vec<Position>,
+    /// What matched, for a person to read.
+    pub matched: Vec<Matched>,
+}
+
+/// One value that a rule asked for and found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matched {
+    /// The rule's own name for the part: `selection_img`.
+    pub selection: String,
+    /// The field as the rule names it; empty for a keyword.
+    pub field: String,
+    /// The pattern of the rule, with its modifiers: `endswith '\cmd.exe'`.
+    pub pattern: String,
+    /// The event's value, cut at 256 characters.
+    pub value: String,
+}
+
+/// The version byte before the JSON.
+pub const VERSION: u8 = 1;
+
+/// Bytes that are no fact.
+#[derive(Debug, thiserror::Error)]
+pub enum FactError {
+    #[error("fact is empty")]
+    Empty,
+    #[error("fact is of version {0}, newer than this Custos reads; use the version that wrote it")]
+    Newer(u8),
+    #[error("fact does not read")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Envelope {
+    pub fn encode(&self) -> Result<Bytes, FactError> {
+        let mut out = vec![VERSION];
+        serde_json::to_writer(&mut out, self)?;
+        Ok(out.into())
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, FactError> {
+        match bytes.split_first() {
+            None => Err(FactError::Empty),
+            Some((&VERSION, json)) => Ok(serde_json::from_slice(json)?),
+            Some((&newer, _)) => Err(FactError::Newer(newer)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Facts as version 1 wrote them. Lines are added with each new variant, never edited.
+    const GOLDEN: &str = include_str!("../golden/facts-v1.jsonl");
+
+    #[test]
+    fn every_fact_ever_written_reads_and_is_written_the_same_again() {
+        let mut kinds = std::collections::BTreeSet::new();
+        for line in GOLDEN.lines() {
+            let mut bytes = vec![VERSION];
+            bytes.extend_from_slice(line.as_bytes());
+            let envelope = Envelope::decode(&bytes).unwrap();
+            assert_eq!(envelope.encode().unwrap(), bytes, "{line}");
+            let json: serde_json::Value = serde_json::from_str(line).unwrap();
+            kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
+        }
+        let known = [
+            "alert_raised",
+            "evaluated",
+            "range_quarantined",
+            "ruleset_activated",
+            "searched",
+            "source_epoch_opened",
+            "source_gap_seen",
+            "started",
+            "tail_cut",
+        ];
+        assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
+    }
+
+    #[test]
+    fn bytes_of_a_newer_version_are_told_from_broken_ones() {
+        assert!(matches!(Envelope::decode(b""), Err(FactError::Empty)));
+        assert!(matches!(Envelope::decode(b"\x02{}"), Err(FactError::Newer(2))));
+        assert!(matches!(Envelope::decode(b"\x01{}"), Err(FactError::Json(_))));
+    }
+}

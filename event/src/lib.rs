@@ -1,0 +1,31 @@
+//! The vocabulary of Custos: what every stage says to every other one. Pure: no clock, no disk, no network.
+//!
+//! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
+//! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
+//! Custos and its people decided), [`commit`] (how both enter and leave the log).
+
+pub mod commit;
+pub mod decide;
+pub mod ecs;
+pub mod fact;
+pub mod field;
+pub mod flatten;
+pub mod id;
+pub mod parsed;
+pub mod private;
+pub mod record;
+pub mod shape;
+pub mod time;
+pub mod value;
+pub mod wire;
+
+pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
+pub use decide::Decider;
+pub use fact::{Actor, Alert, Envelope, Fact, Matched};
+pub use field::{FieldId, FieldTable, Parser};
+pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
+pub use parsed::{Flags, Header, ParsedEvent};
+pub use private::Private;
+pub use shape::Shape;
+pub use time::{Clock, Timestamp};
+pub use value::ValueRef;

@@ -1,0 +1,245 @@
+//! Bytes become events: one file a format. Total: what cannot be read becomes a rejected event.
+//!
+//! The order for each event: told apart ([`sniff`]), protected, cut to the limit, parsed once, raised to
+//! ECS. Names are resolved when a decoder is made; reading an event looks none up.
+
+mod apache;
+mod cloudtrail;
+mod door;
+mod fields;
+mod json;
+mod payment;
+mod sniff;
+mod source_type;
+mod suricata;
+mod syslog;
+mod time;
+mod windows;
+mod zeek;
+
+pub use source_type::{SourceType, UnknownSourceType};
+
+use crate::{Decode, file::Unit, limit, protect::Policy, quarantine};
+use bytes::Bytes;
+use custos_event::{
+    FieldTable, Flags, Header, ParsedEvent, Parser, Shape, Timestamp,
+    parsed::{Protection, Whole},
+};
+use sniff::Format;
+use std::{borrow::Cow, sync::Arc};
+use time::SourceTime;
+
+/// Raised whenever the same bytes would be read otherwise.
+const DECODER_VERSION: u16 = 1;
+
+/// How one source is read.
+#[derive(Clone, Debug)]
+pub struct DecodeOptions {
+    pub source_type: SourceType,
+    /// The name that the events carry: `kafka:doors`, `file:auth.log`.
+    pub source: Arc<str>,
+    /// The year of times that have none; without it, the latest that fits the received time.
+    pub year: Option<i16>,
+    pub policy: Policy,
+}
+
+impl DecodeOptions {
+    /// Year from the received time, protection by source under no key.
+    pub fn new(source_type: SourceType, source: Arc<str>) -> Self {
+        Self { source_type, source, year: None, policy: Policy::default() }
+    }
+
+    #[must_use]
+    pub fn with_year(mut self, year: Option<i16>) -> Self {
+        self.year = year;
+        self
+    }
+
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// For reading that stores nothing.
+    #[must_use]
+    pub fn without_protection(self) -> Self {
+        self.with_policy(Policy::off())
+    }
+}
+
+/// Reads the events of one source, on one thread.
+#[derive(Debug)]
+pub struct Decoder {
+    options: DecodeOptions,
+    parser: Parser,
+    names: Names,
+    formats: Formats,
+}
+
+/// The names that headers carry, made once.
+#[derive(Debug)]
+struct Names(Vec<(SourceType, Arc<str>)>);
+
+#[derive(Debug)]
+struct Formats {
+    windows: windows::Windows,
+    zeek: zeek::Zeek,
+    suricata: suricata::Suricata,
+    cloudtrail: cloudtrail::CloudTrail,
+    syslog: syslog::Syslog,
+    door: door::Door,
+    payment: payment::Payment,
+    json: json::Json,
+}
+
+/// Why an event is rejected, for a person.
+type Reason = Cow<'static, str>;
+/// What a reading gives that may refuse the event: the event's own time, if it has one that can be read.
+/// Formats that refuse nothing give the time alone.
+type Read = Result<Option<SourceTime>, Reason>;
+
+/// The bytes of one event as they are stored, and what was done to them.
+struct Stored {
+    raw: Bytes,
+    whole: Option<Whole>,
+    protections: Vec<Protection>,
+}
+
+impl Decoder {
+    pub fn new(table: Arc<FieldTable>, options: DecodeOptions) -> Self {
+        let names = SourceType::ALL.map(|of| (of, of.name().into())).into();
+        let formats = Formats {
+            windows: windows::Windows::new(&table),
+            zeek: zeek::Zeek::new(&table),
+            suricata: suricata::Suricata::new(&table),
+            cloudtrail: cloudtrail::CloudTrail::new(&table),
+            syslog: syslog::Syslog::default(),
+            door: door::Door::new(&table),
+            payment: payment::Payment::new(&table),
+            json: json::Json::new(&table),
+        };
+        Self { options, parser: Parser::new(table), names: Names(names), formats }
+    }
+
+    /// Reads one event. Never fails: bytes that no decoder understands become an event that is flagged
+    /// as rejected and says why.
+    pub fn decode(&mut self, raw: Bytes, received: Timestamp) -> ParsedEvent {
+        self.read(raw, None, received)
+    }
+
+    /// Reads one line of a file.
+    pub fn decode_unit(&mut self, unit: Unit, received: Timestamp) -> ParsedEvent {
+        self.read(unit.bytes, unit.whole, received)
+    }
+
+    fn read(&mut self, raw: Bytes, whole: Option<Whole>, received: Timestamp) -> ParsedEvent {
+        let format = Format::of(self.options.source_type, &raw);
+        let stored = self.stored(format, raw, whole);
+        let header = self.header(format, received, &stored);
+        let raw = stored.raw.clone();
+        match self.event(format, header, raw) {
+            Ok(event) => event,
+            Err(reason) => {
+                quarantine::reject(self.header(format, received, &stored), stored.raw, &reason)
+            }
+        }
+    }
+
+    fn stored(&self, format: Format, raw: Bytes, whole: Option<Whole>) -> Stored {
+        let too_long = raw.len() > limit::EVENT_BYTES_MAX;
+        let whole = whole.or_else(|| too_long.then(|| limit::whole(&raw)));
+        let (mut raw, mut protections) = if self.options.policy.protects(format.source_type()) {
+            self.options.policy.apply(raw, shape(format).is_json())
+        } else {
+            (raw, Vec::new())
+        };
+        if whole.is_some() {
+            raw = limit::head(&raw, &mut protections);
+        }
+        Stored { raw, whole, protections }
+    }
+
+    fn header(&self, format: Format, received: Timestamp, stored: &Stored) -> Header {
+        let source = Arc::clone(&self.options.source);
+        let is_unknown = format == Format::Unknown;
+        let name_of = if is_unknown { SourceType::Auto } else { format.source_type() };
+        let decoder = self.names.of(name_of);
+        let mut header = Header::new(source, received, shape(format), decoder);
+        header.decoder_version = DECODER_VERSION;
+        header.protections.clone_from(&stored.protections);
+        header.whole.clone_from(&stored.whole);
+        if stored.whole.is_some() {
+            header.flags = header.flags.with(Flags::TRUNCATED);
+        }
+        header
+    }
+
+    fn event(&mut self, format: Format, header: Header, raw: Bytes) -> Result<ParsedEvent, Reason> {
+        if raw.trim_ascii().is_empty() {
+            return Err("empty".into());
+        }
+        if let Some(whole) = header.whole.as_ref().filter(|_| header.shape.is_json()) {
+            return Err(limit::too_long(whole.bytes).into());
+        }
+        let received = header.received;
+        let mut event = ParsedEvent::parse(header, raw, &mut self.parser)
+            .map_err(|error| Reason::from(error.to_string()))?;
+        let year = self.options.year;
+        let formats = &mut self.formats;
+        let time = match format {
+            Format::Evtx => formats.windows.evtx(&mut event),
+            Format::Nxlog => Ok(formats.windows.nxlog(&mut event)),
+            Format::Ecs => Ok(formats.windows.ecs(&mut event)),
+            Format::Winlogbeat6 => Ok(formats.windows.winlogbeat6(&mut event)),
+            Format::Zeek => Ok(formats.zeek.read(&mut event)),
+            Format::Suricata => formats.suricata.read(&mut event),
+            Format::CloudTrail => formats.cloudtrail.read(&mut event),
+            Format::Syslog => Ok(formats.syslog.read(&mut event, received, year)),
+            Format::Apache => apache::read(&mut event),
+            Format::Door => formats.door.read(&mut event),
+            Format::Payment => formats.payment.read(&mut event),
+            Format::Json => Ok(formats.json.read(&mut event)),
+            Format::Bundle => Err(BUNDLE.into()),
+            Format::Unknown => Err(UNKNOWN.into()),
+        }?;
+        time::judge(&mut event.header, time);
+        Ok(event)
+    }
+}
+
+const BUNDLE: &str =
+    "many records in one object; one a line is read: split it, as with jq -c '.Records[]'";
+const UNKNOWN: &str = "neither a JSON object nor a line of syslog or of a web server's access log";
+
+impl Decode for Decoder {
+    fn decode(&mut self, raw: Bytes, received: Timestamp) -> ParsedEvent {
+        Self::decode(self, raw, received)
+    }
+}
+
+impl Names {
+    fn of(&self, source_type: SourceType) -> Arc<str> {
+        let known = self.0.iter().find(|(of, _)| *of == source_type);
+        known.map_or_else(|| source_type.name().into(), |(_, name)| Arc::clone(name))
+    }
+}
+
+fn shape(format: Format) -> Shape {
+    match format {
+        Format::Evtx => Shape::EvtxJson,
+        Format::Nxlog => Shape::NxlogFlat,
+        Format::Ecs => Shape::Ecs,
+        Format::Winlogbeat6 => Shape::Winlogbeat6,
+        Format::Zeek => Shape::Zeek,
+        Format::Suricata => Shape::SuricataEve,
+        Format::CloudTrail => Shape::CloudTrail,
+        Format::Door => Shape::Door,
+        Format::Payment => Shape::Payment,
+        Format::Json => Shape::Json,
+        Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => Shape::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

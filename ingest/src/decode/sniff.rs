@@ -1,0 +1,307 @@
+//! Which format an event has, told from its first bytes and the keys of its outermost object.
+
+use super::{SourceType, apache, syslog};
+
+/// A format as it is read: finer than a source type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Evtx,
+    Nxlog,
+    /// ECS JSON, of winlogbeat from version 7 on and of everybody else.
+    Ecs,
+    /// winlogbeat up to version 6, before ECS.
+    Winlogbeat6,
+    Zeek,
+    Suricata,
+    CloudTrail,
+    Syslog,
+    Apache,
+    Door,
+    Payment,
+    Json,
+    /// Many `CloudTrail` records in one object, as they lie in a bucket.
+    Bundle,
+    /// A text that is none of these.
+    Unknown,
+}
+
+impl Format {
+    pub(crate) fn source_type(self) -> SourceType {
+        match self {
+            Self::Evtx => SourceType::WindowsEvtx,
+            Self::Nxlog => SourceType::WindowsNxlog,
+            Self::Ecs | Self::Winlogbeat6 => SourceType::Winlogbeat,
+            Self::Zeek => SourceType::Zeek,
+            Self::Suricata => SourceType::Suricata,
+            Self::CloudTrail | Self::Bundle => SourceType::CloudTrail,
+            // An unknown text may hold anything: it is looked at as closely as syslog.
+            Self::Syslog | Self::Unknown => SourceType::Syslog,
+            Self::Apache => SourceType::Apache,
+            Self::Door => SourceType::Door,
+            Self::Payment => SourceType::Payment,
+            Self::Json => SourceType::Json,
+        }
+    }
+
+    /// The format of an event whose source type is configured.
+    pub(crate) fn of(source_type: SourceType, raw: &[u8]) -> Self {
+        match source_type {
+            SourceType::Auto => sniff(raw),
+            SourceType::WindowsEvtx => Self::Evtx,
+            SourceType::WindowsNxlog => Self::Nxlog,
+            SourceType::Winlogbeat if sniff(raw) == Self::Winlogbeat6 => Self::Winlogbeat6,
+            SourceType::Winlogbeat => Self::Ecs,
+            SourceType::Zeek => Self::Zeek,
+            SourceType::Suricata => Self::Suricata,
+            SourceType::CloudTrail if sniff(raw) == Self::Bundle => Self::Bundle,
+            SourceType::CloudTrail => Self::CloudTrail,
+            SourceType::Syslog => Self::Syslog,
+            SourceType::Apache => Self::Apache,
+            SourceType::Door => Self::Door,
+            SourceType::Payment => Self::Payment,
+            SourceType::Json => Self::Json,
+        }
+    }
+}
+
+pub(crate) fn sniff(raw: &[u8]) -> Format {
+    match raw.trim_ascii_start().first() {
+        Some(b'{') => of_object(raw.trim_ascii_start()),
+        Some(_) if apache::looks_like(raw) => Format::Apache,
+        Some(_) if syslog::looks_like(raw) => Format::Syslog,
+        _ => Format::Unknown,
+    }
+}
+
+macro_rules! bits {
+    ($($name:ident $keys:pat => $number:expr;)*) => {
+        $(const $name: u64 = 1 << $number;)*
+        /// The bit of a key that tells something.
+        fn bit(key: &[u8]) -> u64 {
+            match key {
+                $($keys => $name,)*
+                _ => 0,
+            }
+        }
+    };
+}
+
+bits! {
+    EVENT b"Event" => 0;
+    EVENT_ID b"EventID" => 1;
+    WINDOWS b"Channel" | b"SourceName" | b"ProviderGuid" | b"Provider_Name" => 2;
+    NXLOG b"SourceModuleType" | b"SourceModuleName" => 3;
+    NXLOG_TIME b"EventReceivedTime" => 4;
+    WINLOG b"winlog" => 5;
+    ECS b"ecs" => 6;
+    TIMESTAMP b"@timestamp" => 7;
+    ECS_OBJECT b"agent" | b"host" | b"log" | b"process" | b"source" | b"event" => 8;
+    BEAT_EVENT b"event_id" => 9;
+    BEAT_LOG b"log_name" | b"source_name" | b"event_data" => 10;
+    PATH b"_path" => 11;
+    STREAM b"@stream" => 12;
+    ZEEK b"@system" | b"@proc" | b"uid" | b"fuid" | b"id.orig_h" | b"id_orig_h" | b"_system_name" | b"_write_ts" => 13;
+    TS b"ts" => 14;
+    EVENT_TYPE b"event_type" => 15;
+    EVE b"flow_id" | b"pcap_cnt" | b"in_iface" | b"src_ip" | b"stats" | b"alert" => 16;
+    EVE_TIME b"timestamp" => 17;
+    EVENT_SOURCE b"eventSource" => 18;
+    EVENT_NAME b"eventName" => 19;
+    CLOUDTRAIL b"eventVersion" | b"awsRegion" | b"userIdentity" | b"recipientAccountId" => 20;
+    DOOR b"door" => 21;
+    ACCESS b"credential" | b"reader" | b"held" | b"forced" | b"tamper" => 22;
+    RESULT b"result" => 23;
+    AMOUNT b"amount" => 24;
+    CURRENCY b"currency" => 25;
+    RECORDS b"Records" => 27;
+    PAYMENT b"merchant" | b"card" | b"terminal" | b"three_ds" => 26;
+}
+
+const fn all(seen: u64, bits: u64) -> bool {
+    seen & bits == bits
+}
+
+/// What the keys seen so far already prove.
+fn proven(seen: u64) -> Option<Format> {
+    let zeek = all(seen, PATH | TS) || all(seen, PATH | ZEEK) || all(seen, STREAM | ZEEK);
+    let candidates = [
+        (all(seen, EVENT_ID | WINDOWS), Format::Nxlog),
+        (all(seen, NXLOG | NXLOG_TIME | EVENT_ID), Format::Nxlog),
+        (all(seen, WINLOG | TIMESTAMP) || all(seen, ECS | TIMESTAMP), Format::Ecs),
+        (all(seen, TIMESTAMP | BEAT_EVENT | BEAT_LOG), Format::Winlogbeat6),
+        (zeek, Format::Zeek),
+        (all(seen, EVENT_TYPE | EVE | EVE_TIME), Format::Suricata),
+        (all(seen, EVENT_SOURCE | EVENT_NAME | CLOUDTRAIL), Format::CloudTrail),
+        (all(seen, DOOR | ACCESS) || all(seen, DOOR | RESULT), Format::Door),
+        (
+            all(seen, AMOUNT | CURRENCY | PAYMENT) || all(seen, AMOUNT | CURRENCY | RESULT),
+            Format::Payment,
+        ),
+    ];
+    candidates.into_iter().find_map(|(proven, format)| proven.then_some(format))
+}
+
+/// What all the keys together make likely.
+fn likely(seen: u64) -> Format {
+    if all(seen, WINLOG) || all(seen, TIMESTAMP | ECS_OBJECT) {
+        Format::Ecs
+    } else if all(seen, PATH) || all(seen, TS | ZEEK) {
+        Format::Zeek
+    } else {
+        Format::Json
+    }
+}
+
+fn of_object(raw: &[u8]) -> Format {
+    let mut seen = 0;
+    for (key, first) in Keys::of(raw) {
+        let bit = bit(key);
+        if bit == 0 {
+            continue;
+        }
+        match (bit, first) {
+            (EVENT, b'{') => return Format::Evtx,
+            (RECORDS, b'[') => return Format::Bundle,
+            _ => {}
+        }
+        seen |= bit;
+        if let Some(format) = proven(seen) {
+            return format;
+        }
+    }
+    likely(seen)
+}
+
+/// The keys of the outermost object and the first byte of each value. Checks no syntax: that is the
+/// parser's work; on anything unexpected it ends.
+struct Keys<'a> {
+    raw: &'a [u8],
+    at: usize,
+    /// Before a value that is skipped only if another key is asked for.
+    at_value: bool,
+}
+
+impl<'a> Keys<'a> {
+    fn of(raw: &'a [u8]) -> Self {
+        Self { raw, at: 1, at_value: false }
+    }
+
+    fn skip_white(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.raw.get(self.at)?;
+            if !byte.is_ascii_whitespace() && byte != b',' {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Stands on a quote; goes behind the closing one and gives what is between.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let start = self.at + 1;
+        self.at = start;
+        loop {
+            let found = memchr::memchr2(b'"', b'\\', self.raw.get(self.at..)?)?;
+            self.at += found;
+            if self.raw.get(self.at) == Some(&b'"') {
+                let text = self.raw.get(start..self.at);
+                self.at += 1;
+                return text;
+            }
+            self.at += 2;
+        }
+    }
+
+    fn skip_value(&mut self) -> Option<()> {
+        let mut depth = 0_u32;
+        loop {
+            match *self.raw.get(self.at)? {
+                b'"' => {
+                    self.string()?;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' | b',' if depth == 0 => return Some(()),
+                b'}' | b']' => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                _ => {
+                    self.at += 1;
+                    continue;
+                }
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Keys<'a> {
+    type Item = (&'a [u8], u8);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at_value {
+            self.skip_value()?;
+            self.at_value = false;
+        }
+        if self.skip_white()? != b'"' {
+            return None;
+        }
+        let key = self.string()?;
+        if self.skip_white()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        let first = self.skip_white()?;
+        self.at_value = true;
+        Some((key, first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_format_is_told_by_its_marks_in_any_order() {
+        for (raw, expected) in [
+            (r#"{"Event":{"System":{}}}"#, Format::Evtx),
+            (
+                r#"{"Keywords":1,"Message":"\"EventID\":{","Channel":"Security","EventID":1}"#,
+                Format::Nxlog,
+            ),
+            (r#"{"@timestamp":"x","winlog":{"channel":"Security"}}"#, Format::Ecs),
+            (r#"{"@timestamp":"x","host":{"name":"a"},"message":"m"}"#, Format::Ecs),
+            (r#"{"@timestamp":"x","event_id":1,"log_name":"Security"}"#, Format::Winlogbeat6),
+            (r#"{"@stream":"loaded_scripts","@system":"a","@proc":"zeek"}"#, Format::Zeek),
+            (r#"{"_path":"conn","ts":1.5,"uid":"C"}"#, Format::Zeek),
+            (r#"{"timestamp":"x","flow_id":1,"event_type":"dns"}"#, Format::Suricata),
+            (r#"{"eventVersion":"1.08","eventSource":"s3","eventName":"Get"}"#, Format::CloudTrail),
+            (r#"{"time":"x","door":"A","result":"denied"}"#, Format::Door),
+            (r#"{"amount":1,"currency":"EUR","card":{"token":"t"}}"#, Format::Payment),
+            (r#"{"log":{"eventSource":"s3","eventName":"Get","awsRegion":"x"}}"#, Format::Json),
+            (r#"{"Records":[{"eventVersion":"1"}]}"#, Format::Bundle),
+            (r#"{"Event":"x"}"#, Format::Json),
+            ("  {", Format::Json),
+            ("", Format::Unknown),
+            ("free text", Format::Unknown),
+            ("Mar 27 13:06:56 host sshd[1]: x", Format::Syslog),
+            (r#"10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1"#, Format::Apache),
+        ] {
+            assert_eq!(sniff(raw.as_bytes()), expected, "{raw}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_sniffing_panic(bytes: Vec<u8>, json in "[{}\\[\\]\",:\\\\a ]{0,60}") {
+            let _ = sniff(&bytes);
+            let _ = sniff(format!("{{{json}").as_bytes());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The names of the formats, as `--source` and the configuration write them.
+
+use std::{fmt, str::FromStr};
+
+/// How the bytes of a source are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SourceType {
+    /// Decided for each event by its first bytes and its keys.
+    #[default]
+    Auto,
+    WindowsEvtx,
+    WindowsNxlog,
+    /// winlogbeat of any version, and every other JSON that is ECS already.
+    Winlogbeat,
+    Zeek,
+    Suricata,
+    CloudTrail,
+    Syslog,
+    /// Apache's combined and common formats, which nginx writes too.
+    Apache,
+    Door,
+    Payment,
+    Json,
+}
+
+/// A name that no format has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown source type '{name}'; expected one of: {}", SourceType::names())]
+pub struct UnknownSourceType {
+    name: String,
+}
+
+impl SourceType {
+    pub const ALL: [Self; 12] = [
+        Self::Auto,
+        Self::WindowsEvtx,
+        Self::WindowsNxlog,
+        Self::Winlogbeat,
+        Self::Zeek,
+        Self::Suricata,
+        Self::CloudTrail,
+        Self::Syslog,
+        Self::Apache,
+        Self::Door,
+        Self::Payment,
+        Self::Json,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::WindowsEvtx => "windows-evtx",
+            Self::WindowsNxlog => "windows-nxlog",
+            Self::Winlogbeat => "winlogbeat",
+            Self::Zeek => "zeek",
+            Self::Suricata => "suricata",
+            Self::CloudTrail => "cloudtrail",
+            Self::Syslog => "syslog",
+            Self::Apache => "apache",
+            Self::Door => "door",
+            Self::Payment => "payment",
+            Self::Json => "json",
+        }
+    }
+
+    fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+impl fmt::Display for SourceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SourceType {
+    type Err = UnknownSourceType;
+
+    /// `nginx` is another name of `apache`: both servers write the combined format by default.
+    fn from_str(name: &str) -> Result<Self, UnknownSourceType> {
+        if name == "nginx" {
+            return Ok(Self::Apache);
+        }
+        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        known.ok_or_else(|| UnknownSourceType { name: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_reads_back_as_written() {
+        for source_type in SourceType::ALL {
+            assert_eq!(source_type.to_string().parse(), Ok(source_type));
+        }
+        assert_eq!("nginx".parse(), Ok(SourceType::Apache));
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = "evtx".parse::<SourceType>().unwrap_err().to_string();
+        assert!(error.starts_with("unknown source type 'evtx'"), "{error}");
+        assert!(error.contains("windows-evtx, windows-nxlog"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! Syslog lines (RFC 3164 and 5424, and what Unix hosts write into files), and the messages of the
+//! programs that matter for security.
+
+mod account;
+mod header;
+mod pam;
+mod sshd;
+mod sudo;
+
+use super::{
+    fields::{add, add_all, add_some, slug},
+    time::SourceTime,
+};
+use bytes::Bytes;
+use custos_event::{Flags, ParsedEvent, Timestamp, ValueRef, ecs};
+use header::Header;
+use std::{borrow::Cow, net::IpAddr};
+
+pub(super) use header::looks_like;
+
+/// A name longer than this is no program's name.
+const PROGRAM_BYTES_MAX: usize = 48;
+
+#[derive(Debug, Default)]
+pub(super) struct Syslog {
+    dataset: String,
+}
+
+impl Syslog {
+    pub(super) fn read(
+        &mut self,
+        event: &mut ParsedEvent,
+        received: Timestamp,
+        year: Option<i16>,
+    ) -> Option<SourceTime> {
+        let raw = event.raw.clone();
+        let text = line_of(event, &raw);
+        let header = Header::parse(&text, received, year);
+        add_all(
+            event,
+            &[(ecs::EVENT_MODULE, "linux"), (ecs::EVENT_DATASET, self.dataset(&header))],
+        );
+        add(event, ecs::EVENT_KIND, "event");
+        header.add_to(event);
+        add_some(event, ecs::MESSAGE, Some(header.message));
+        message(event, header.program.unwrap_or_default(), header.message);
+        header.time
+    }
+
+    fn dataset(&mut self, header: &Header<'_>) -> &str {
+        self.dataset.clear();
+        self.dataset.push_str("linux.");
+        let before = self.dataset.len();
+        if let Some(program) = header.program.filter(|program| program.len() <= PROGRAM_BYTES_MAX) {
+            self.dataset.push_str(&slug(program).replace('.', "-"));
+        }
+        if self.dataset.len() == before {
+            self.dataset.push_str("syslog");
+        }
+        &self.dataset
+    }
+}
+
+/// The raw bytes as one line of text; what is not UTF-8 is read with replacement characters and flagged.
+pub(super) fn line_of<'a>(event: &mut ParsedEvent, raw: &'a Bytes) -> Cow<'a, str> {
+    let text = String::from_utf8_lossy(raw);
+    if matches!(text, Cow::Owned(_)) {
+        event.header.flags = event.header.flags.with(Flags::NOT_UTF8);
+    }
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_end()),
+        owned @ Cow::Owned(_) => owned,
+    }
+}
+
+/// What the message says, by the program that wrote it. PAM speaks through many programs.
+fn message(event: &mut ParsedEvent, program: &str, message: &str) {
+    if pam::read(event, message) {
+        return;
+    }
+    match program {
+        "sshd" | "sshd-session" => sshd::read(event, message),
+        "sudo" => sudo::sudo(event, message),
+        "su" => sudo::su(event, message),
+        "CRON" | "cron" | "crond" | "CROND" => sudo::cron(event, message),
+        "useradd" | "adduser" | "userdel" | "usermod" | "groupadd" | "groupdel" | "passwd"
+        | "chpasswd" | "chage" | "gpasswd" => account::read(event, message),
+        "systemd-logind" => account::logind(event, message),
+        _ => {}
+    }
+}
+
+/// What a message says in one word, its kind and how it ended.
+fn says(event: &mut ParsedEvent, action: &str, category: &str, outcome: Option<bool>) {
+    add_all(event, &[(ecs::EVENT_ACTION, action), (ecs::EVENT_CATEGORY, category)]);
+    if let Some(good) = outcome {
+        add(event, ecs::EVENT_OUTCOME, if good { "success" } else { "failure" });
+    }
+}
+
+/// The other end: an address, or the name of a host.
+fn add_peer(event: &mut ParsedEvent, peer: &str) {
+    if peer.parse::<IpAddr>().is_ok() {
+        add(event, ecs::SOURCE_IP, peer);
+    } else {
+        add_some(event, ecs::SOURCE_ADDRESS, Some(peer));
+    }
+}
+
+fn add_number(event: &mut ParsedEvent, field: custos_event::FieldId, text: &str) {
+    let digits = text.trim_start();
+    let len = digits.bytes().take_while(u8::is_ascii_digit).count();
+    if let Some(Ok(number)) = digits.get(..len).map(str::parse) {
+        event.add(field, ValueRef::Int(number));
+    }
+}

@@ -1,0 +1,260 @@
+//! The consumer against librdkafka's mock cluster: everything that needs no real broker.
+
+use super::{Consumer, ConsumerConfig, ConsumerError, Start};
+use crate::stand_in::{Fate, StandIn, clock, decoders};
+use custos_event::{Fact, SourceRange};
+use rdkafka::{
+    ClientConfig,
+    mocking::MockCluster,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
+};
+use std::{
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+type Facts = Arc<Mutex<Vec<Fact>>>;
+
+struct Running {
+    shutdown: CancellationToken,
+    thread: JoinHandle<Result<(), ConsumerError>>,
+    facts: Facts,
+}
+
+impl Running {
+    fn stop(self) -> Result<(), ConsumerError> {
+        self.shutdown.cancel();
+        self.thread.join().unwrap()
+    }
+}
+
+/// One broker with one topic, "doors", and a producer to it.
+struct Cluster {
+    mock: MockCluster<'static, DefaultProducerContext>,
+    producer: BaseProducer,
+}
+
+impl Cluster {
+    fn new(partitions: i32) -> Self {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("doors", partitions, 1).unwrap();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", mock.bootstrap_servers())
+            .set("linger.ms", "1")
+            .create()
+            .unwrap();
+        Self { mock, producer }
+    }
+
+    fn produce(&self, partition: i32, values: impl IntoIterator<Item = String>) {
+        for value in values {
+            let record = BaseRecord::to("doors").key("key").payload(&value).partition(partition);
+            self.producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        self.producer.flush(Duration::from_mins(1)).unwrap();
+    }
+
+    fn config(&self) -> ConsumerConfig {
+        let brokers = self.mock.bootstrap_servers();
+        let mut config = ConsumerConfig::new(brokers, "custos", vec!["doors".into()]);
+        config.properties.insert("session.timeout.ms".into(), "6000".into());
+        config
+    }
+}
+
+fn start(config: ConsumerConfig, intake: &Arc<StandIn>) -> Running {
+    let (facts, shutdown) = (Facts::default(), CancellationToken::new());
+    let told = Arc::clone(&facts);
+    let tell = Arc::new(move |fact| told.lock().unwrap().push(fact));
+    let consumer = Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell).unwrap();
+    let token = shutdown.clone();
+    let thread = std::thread::spawn(move || consumer.run(&token));
+    Running { shutdown, thread, facts }
+}
+
+fn lines(range: std::ops::Range<i64>) -> impl Iterator<Item = String> {
+    range.map(|n| format!("line {n}"))
+}
+
+fn whole(range: std::ops::Range<i64>) -> Vec<(i64, i64, String)> {
+    range.map(|n| (0, n, format!("line {n}"))).collect()
+}
+
+#[test]
+fn every_record_is_stored_once_over_stops_and_starts() {
+    let cluster = Cluster::new(1);
+    let mut intake = StandIn::new();
+    for round in 0..3 {
+        let consumer = start(cluster.config(), &intake);
+        cluster.produce(0, lines(round * 500..(round + 1) * 500));
+        intake.wait_events(usize::try_from((round + 1) * 500).unwrap());
+        consumer.stop().unwrap();
+        intake = intake.restarted();
+    }
+    assert_eq!(intake.stored("doors"), whole(0..1_500));
+    intake.look(|disk| {
+        assert!(disk.events.iter().all(|event| &*event.header.source == "kafka:doors"));
+        let [SourceRange { last: 1_499, epoch: 0, cluster, .. }] = &disk.sources[..] else {
+            panic!("{:?}", disk.sources);
+        };
+        assert!(!cluster.is_empty());
+    });
+}
+
+#[test]
+fn all_partitions_are_read_and_each_keeps_its_order() {
+    let cluster = Cluster::new(3);
+    let intake = StandIn::new();
+    let consumer = start(cluster.config(), &intake);
+    for partition in 0..3 {
+        cluster.produce(partition, lines(0..300));
+    }
+    intake.wait_events(900);
+    consumer.stop().unwrap();
+    let stored = intake.stored("doors");
+    for partition in 0..3 {
+        let mine = stored.iter().filter(|(p, _, _)| *p == partition);
+        assert!(mine.map(|(_, offset, _)| *offset).eq(0..300));
+    }
+}
+
+#[test]
+fn a_paused_store_gets_everything_later_and_once() {
+    let cluster = Cluster::new(1);
+    let intake = StandIn::with_fates([Fate::Store, Fate::Pause, Fate::Store, Fate::Pause]);
+    let mut config = cluster.config();
+    config.batch_events_max = 100;
+    let consumer = start(config, &intake);
+    for round in 0..10 {
+        cluster.produce(0, lines(round * 100..(round + 1) * 100));
+    }
+    intake.wait_events(1_000);
+    consumer.stop().unwrap();
+    assert_eq!(intake.stored("doors"), whole(0..1_000));
+}
+
+#[test]
+fn a_slow_store_holds_the_partitions_back_and_loses_nothing() {
+    let cluster = Cluster::new(1);
+    let intake = StandIn::new();
+    intake.hold();
+    let mut config = cluster.config();
+    (config.batch_events_max, config.batches_max) = (10, 2);
+    let consumer = start(config, &intake);
+    cluster.produce(0, lines(0..2_000));
+    intake.wait_submitted(1);
+    intake.release();
+    intake.wait_events(2_000);
+    consumer.stop().unwrap();
+    assert_eq!(intake.stored("doors"), whole(0..2_000));
+}
+
+#[test]
+fn a_failed_store_ends_the_consumer() {
+    let cluster = Cluster::new(1);
+    let intake = StandIn::with_fates([Fate::Fail]);
+    let consumer = start(cluster.config(), &intake);
+    cluster.produce(0, lines(0..10));
+    let failed = consumer.thread.join().unwrap().unwrap_err();
+    assert!(failed.to_string().contains("sync failed"), "{failed}");
+    assert!(intake.look(|disk| disk.events.is_empty()));
+}
+
+#[test]
+fn a_record_stored_in_a_crash_is_not_stored_again() {
+    let cluster = Cluster::new(1);
+    let intake = StandIn::with_fates([Fate::StoreAndFail]);
+    let consumer = start(cluster.config(), &intake);
+    cluster.produce(0, lines(0..100));
+    consumer.thread.join().unwrap().unwrap_err();
+    let stored = intake.look(|disk| disk.events.len());
+    assert!(stored > 0);
+    let intake = intake.restarted();
+    let consumer = start(cluster.config(), &intake);
+    intake.wait_events(100);
+    consumer.stop().unwrap();
+    assert_eq!(intake.stored("doors"), whole(0..100));
+}
+
+#[test]
+fn a_topic_made_anew_is_read_whole_in_a_new_epoch_and_told() {
+    let cluster = Cluster::new(1);
+    cluster.produce(0, lines(0..50));
+    let intake = StandIn::new();
+    let first = start(cluster.config(), &intake);
+    intake.wait_events(50);
+    first.stop().unwrap();
+    // The store remembers other bytes at offset 49, as after the topic was made anew.
+    let intake = intake.restarted();
+    intake.change(|disk| disk.sources[0].last_digest ^= 1);
+    let second = start(cluster.config(), &intake);
+    intake.wait_events(100);
+    let facts = Arc::clone(&second.facts);
+    second.stop().unwrap();
+    assert_eq!(intake.stored("doors"), [whole(0..50), whole(0..50)].concat());
+    assert!(matches!(
+        facts.lock().unwrap()[..],
+        [Fact::SourceEpochOpened { epoch: 1, offset: 0, partition: 0, .. }]
+    ));
+    assert_eq!(intake.look(|disk| disk.sources[0].epoch), 1);
+}
+
+#[test]
+fn a_topic_that_ends_before_what_is_stored_is_read_whole_in_a_new_epoch() {
+    let cluster = Cluster::new(1);
+    cluster.produce(0, lines(0..20));
+    let intake = StandIn::new();
+    let first = start(cluster.config(), &intake);
+    intake.wait_events(20);
+    first.stop().unwrap();
+    let intake = intake.restarted();
+    intake.change(|disk| disk.sources[0].last = 500);
+    let second = start(cluster.config(), &intake);
+    intake.wait_events(40);
+    let facts = Arc::clone(&second.facts);
+    second.stop().unwrap();
+    assert!(matches!(facts.lock().unwrap()[..], [Fact::SourceEpochOpened { epoch: 1, .. }]));
+}
+
+#[test]
+fn only_what_comes_after_the_first_start_is_read_where_that_was_asked_for() {
+    let cluster = Cluster::new(1);
+    cluster.produce(0, lines(0..20));
+    let intake = StandIn::new();
+    let mut config = cluster.config();
+    config.start = Start::Latest;
+    // An empty commit would not show that the place was taken, so what follows is sent until one comes.
+    let consumer = start(config, &intake);
+    let mut sent = 20;
+    while intake.look(|disk| disk.events.is_empty()) {
+        cluster.produce(0, lines(sent..sent + 1));
+        sent += 1;
+    }
+    consumer.stop().unwrap();
+    assert!(intake.stored("doors")[0].1 >= 20);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_broker_that_is_not_there() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = ConsumerConfig::new(nobody.to_string(), "custos", vec!["doors".into()]);
+    start(config, &StandIn::new()).stop().unwrap();
+}
+
+#[test]
+fn a_topic_list_that_is_empty_or_a_client_property_that_is_unknown_is_refused_by_name() {
+    let build = |config: ConsumerConfig| {
+        let facts = Arc::new(|_| {});
+        let built = Consumer::new(config, StandIn::new(), decoders(), clock(), facts);
+        let error = built.err().unwrap();
+        format!("{error}: {:?}", std::error::Error::source(&error))
+    };
+    let none = ConsumerConfig::new("127.0.0.1:1", "custos", vec![]);
+    assert!(build(none).contains("kafka.topics"));
+    let mut unknown = ConsumerConfig::new("127.0.0.1:1", "custos", vec!["doors".into()]);
+    unknown.properties.insert("no.such.thing".into(), "1".into());
+    let text = build(unknown);
+    assert!(text.contains("no.such.thing") && text.contains("kafka.properties"), "{text}");
+}

@@ -1,0 +1,268 @@
+//! The events that the dictionary and the filters do not rule out, newest first, a page at a time.
+
+use crate::{
+    Index, SearchError,
+    filter::Sieve,
+    plan::Plan,
+    schema::{PLACE, SEQ, TIME},
+};
+use custos_event::{LogId, Partition, Position, Seq, Timestamp};
+use std::{cmp::Reverse, sync::Arc};
+use tantivy::{
+    DocId, DocSet, Searcher, SegmentReader,
+    columnar::ColumnValues,
+    query::{EnableScoring, Weight},
+};
+
+/// An event's time and place. Ordered by time, then sequence: the newest is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Candidate {
+    pub(crate) time: Timestamp,
+    pub(crate) seq: Seq,
+    pub(crate) log: LogId,
+    pub(crate) partition: Partition,
+    /// The dictionary vouches for it: it need not be checked.
+    pub(crate) is_sure: bool,
+}
+
+impl Candidate {
+    pub(crate) fn position(self) -> Position {
+        Position { log: self.log, partition: self.partition, seq: self.seq }
+    }
+}
+
+/// Half-open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Option<Timestamp>,
+}
+
+impl Span {
+    fn holds(self, time: Timestamp) -> bool {
+        self.from <= time && self.to.is_none_or(|to| time < to)
+    }
+}
+
+/// A split as one search sees it.
+struct Split<'a> {
+    reader: &'a SegmentReader,
+    oldest: Timestamp,
+    newest: Timestamp,
+    times: Arc<dyn ColumnValues<i64>>,
+    seqs: Arc<dyn ColumnValues<u64>>,
+    places: Arc<dyn ColumnValues<u64>>,
+}
+
+impl Split<'_> {
+    fn candidate(&self, event: DocId, time: Timestamp, is_sure: bool) -> Candidate {
+        let place = self.places.get_val(event);
+        Candidate {
+            time,
+            seq: Seq(self.seqs.get_val(event)),
+            log: LogId(u8::try_from(place >> 16).unwrap_or(u8::MAX)),
+            partition: Partition((place & 0xffff) as u16),
+            is_sure,
+        }
+    }
+}
+
+/// Everything that may be in the answer.
+pub(crate) struct Candidates<'a> {
+    index: &'a Index,
+    splits: Vec<Split<'a>>,
+    weight: Box<dyn Weight>,
+    sure: Option<Box<dyn Weight>>,
+    span: Span,
+    pub(crate) splits_skipped: usize,
+}
+
+impl<'a> Candidates<'a> {
+    pub(crate) fn new(
+        index: &'a Index,
+        searcher: &'a Searcher,
+        plan: &Plan,
+        span: Span,
+    ) -> Result<Self, SearchError> {
+        let wrong = |error| index.wrong("search", error);
+        let scoring = EnableScoring::disabled_from_searcher(searcher);
+        let weight = plan.query.weight(scoring).map_err(wrong)?;
+        let sure = plan.sure.as_ref().map(|query| query.weight(scoring));
+        let sure = sure.transpose().map_err(wrong)?;
+        let mut splits = Vec::new();
+        for reader in searcher.segment_readers() {
+            splits.extend(open(reader, span).map_err(wrong)?);
+        }
+        splits.sort_by_key(|split| Reverse(split.newest));
+        let splits_skipped = searcher.segment_readers().len() - splits.len();
+        Ok(Self { index, splits, weight, sure, span, splits_skipped })
+    }
+
+    pub(crate) fn splits(&self) -> usize {
+        self.splits.len()
+    }
+
+    /// The newest `keep` candidates older than `below`, newest first; fewer only when there are no more.
+    pub(crate) fn page(
+        &self,
+        below: Option<Candidate>,
+        keep: usize,
+        sieve: &mut Sieve<'_>,
+    ) -> Result<Vec<Candidate>, SearchError> {
+        let mut page = Page { keep, below, floor: None, candidates: Vec::new() };
+        for split in &self.splits {
+            if page.ends_above(split.newest) {
+                break;
+            }
+            if below.is_some_and(|below| split.oldest > below.time) {
+                continue;
+            }
+            self.each(split, &mut |candidate| {
+                if page.wants(candidate)
+                    && (candidate.is_sure || sieve.may_match(candidate.position())?)
+                {
+                    page.put(candidate);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(page.finish())
+    }
+
+    /// How many there are; only right where the plan is exact.
+    pub(crate) fn count(&self) -> Result<u64, SearchError> {
+        let mut count = 0;
+        for split in &self.splits {
+            if self.span.holds(split.oldest) && self.span.holds(split.newest) {
+                let all = self.weight.count(split.reader);
+                count += u64::from(all.map_err(|error| self.index.wrong("search", error))?);
+            } else {
+                self.each(split, &mut |_| {
+                    count += 1;
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Calls `each` with batches of candidates in no order, each sorted by place.
+    pub(crate) fn batches(
+        &self,
+        sieve: &mut Sieve<'_>,
+        batch: usize,
+        each: &mut dyn FnMut(&mut Vec<Candidate>) -> Result<(), SearchError>,
+    ) -> Result<(), SearchError> {
+        let mut gathered = Vec::with_capacity(batch);
+        let mut flush = |gathered: &mut Vec<Candidate>| {
+            gathered.sort_unstable_by_key(|candidate| candidate.position());
+            let done = each(gathered);
+            gathered.clear();
+            done
+        };
+        for split in &self.splits {
+            self.each(split, &mut |candidate| {
+                if candidate.is_sure || sieve.may_match(candidate.position())? {
+                    gathered.push(candidate);
+                }
+                if gathered.len() == batch { flush(&mut gathered) } else { Ok(()) }
+            })?;
+        }
+        flush(&mut gathered)
+    }
+
+    /// Every event of the split that the plan finds within the span.
+    fn each(
+        &self,
+        split: &Split<'_>,
+        each: &mut dyn FnMut(Candidate) -> Result<(), SearchError>,
+    ) -> Result<(), SearchError> {
+        let mut failed = None;
+        let sure = self.sure.as_ref().map(|sure| sure.scorer(split.reader, 1.0));
+        let mut sure = sure.transpose().map_err(|error| self.index.wrong("search", error))?;
+        let mut is_sure = |event: DocId| {
+            sure.as_mut().is_some_and(|sure| {
+                if sure.doc() < event {
+                    sure.seek(event);
+                }
+                sure.doc() == event
+            })
+        };
+        self.weight
+            .for_each_no_score(split.reader, &mut |events| {
+                for event in events {
+                    let time = Timestamp(split.times.get_val(*event));
+                    if failed.is_some() || !self.span.holds(time) || split.reader.is_deleted(*event)
+                    {
+                        continue;
+                    }
+                    failed = each(split.candidate(*event, time, is_sure(*event))).err();
+                }
+            })
+            .map_err(|error| self.index.wrong("search", error))?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Opens the columns of a split, if any of its events may lie in the span.
+fn open(reader: &SegmentReader, span: Span) -> tantivy::Result<Option<Split<'_>>> {
+    let columns = reader.fast_fields();
+    let times = columns.i64(TIME)?;
+    let (oldest, newest) = (Timestamp(times.min_value()), Timestamp(times.max_value()));
+    if reader.num_docs() == 0 || newest < span.from || span.to.is_some_and(|to| oldest >= to) {
+        return Ok(None);
+    }
+    Ok(Some(Split {
+        reader,
+        oldest,
+        newest,
+        times: times.first_or_default_col(0),
+        seqs: columns.u64(SEQ)?.first_or_default_col(0),
+        places: columns.u64(PLACE)?.first_or_default_col(0),
+    }))
+}
+
+/// The newest so far; cut back to `keep` whenever twice as many are there.
+struct Page {
+    keep: usize,
+    below: Option<Candidate>,
+    /// What is not newer than this does not make the page any more.
+    floor: Option<Candidate>,
+    candidates: Vec<Candidate>,
+}
+
+impl Page {
+    fn wants(&self, candidate: Candidate) -> bool {
+        self.below.is_none_or(|below| candidate < below)
+            && self.floor.is_none_or(|floor| candidate > floor)
+    }
+
+    fn put(&mut self, candidate: Candidate) {
+        self.candidates.push(candidate);
+        if self.candidates.len() >= self.keep.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let Some(last) = self.keep.checked_sub(1) else { return };
+        if self.candidates.len() >= self.keep {
+            let by_newest = |a: &Candidate, b: &Candidate| b.cmp(a);
+            let (_, floor, _) = self.candidates.select_nth_unstable_by(last, by_newest);
+            self.floor = Some(*floor);
+            self.candidates.truncate(self.keep);
+        }
+    }
+
+    /// Whether the page is full of candidates newer than anything up to `newest`.
+    fn ends_above(&mut self, newest: Timestamp) -> bool {
+        self.cut();
+        self.floor.is_some_and(|floor| floor.time > newest)
+    }
+
+    fn finish(mut self) -> Vec<Candidate> {
+        self.cut();
+        self.candidates.sort_unstable_by(|a, b| b.cmp(a));
+        self.candidates
+    }
+}

@@ -1,0 +1,131 @@
+//! The command line (CLI.md): one file a command.
+
+mod alerts;
+mod bench;
+mod doctor;
+mod ingest;
+mod log;
+mod rebuild;
+mod rules;
+mod search;
+
+use crate::{
+    config::Config,
+    exit::{CommandResult, Failure, Outcome},
+    folder::Folder,
+    output::Output,
+};
+use clap::{Args, Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// SIEM and incident-response server on an append-only, tamper-evident log.
+#[derive(Parser)]
+#[command(name = "custos", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server: intake, detection, search, until SIGTERM.
+    Serve(Serve),
+    /// Store the events of files, one a line.
+    Ingest(ingest::Ingest),
+    /// Find events, newest first.
+    Search(search::Search),
+    /// List the alerts that rules raised, newest first.
+    Alerts(alerts::AlertsCommand),
+    /// Check rules, or run them over files without a store.
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Verify the log, sign its head, show the key it is signed with.
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Make the index and the catalog anew from the log.
+    Rebuild(rebuild::Rebuild),
+    /// Look over the data folder and this machine.
+    Doctor(doctor::Doctor),
+    /// Make loads for measuring.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Say whether a configuration file holds.
+    CheckConfig {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// Where the data lies.
+#[derive(Args, Clone, Debug)]
+struct Data {
+    /// The data folder [default: `$CUSTOS_DATA`, else `./custos-data`].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Data {
+    fn folder(&self) -> Folder {
+        Folder::chosen(self.data.clone())
+    }
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The configuration file; without one, HTTP and the Kafka listener answer on loopback.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Arguments {
+    pub(crate) fn run(self) -> CommandResult {
+        match self.command {
+            Command::Serve(serve) => run_serve(serve),
+            Command::Ingest(command) => command.run(),
+            Command::Search(command) => command.run(),
+            Command::Alerts(command) => command.run(),
+            Command::Rules(command) => command.run(),
+            Command::Log(command) => command.run(),
+            Command::Rebuild(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Bench(command) => command.run(),
+            Command::CheckConfig { file } => check_config(&file),
+            Command::Version => {
+                let mut output = Output::new();
+                output.text(concat!("custos ", env!("CARGO_PKG_VERSION")))?;
+                output.flush()?;
+                Ok(Outcome::Done)
+            }
+        }
+    }
+}
+
+/// Says on stderr why a rule does not run.
+pub(crate) fn report_problems(path: &Path, errors: &[custos_detect::rule::Problem]) {
+    rules::report(path, errors, "error");
+}
+
+fn run_serve(serve: Serve) -> CommandResult {
+    let config = match &serve.config {
+        Some(path) => Config::read(path),
+        None => Config::standard(),
+    };
+    let config = config.map_err(Failure::usage)?;
+    let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()));
+    crate::serve::run(config, &folder)
+}
+
+fn check_config(file: &Path) -> CommandResult {
+    let config = Config::read(file).map_err(Failure::usage)?;
+    let files = crate::rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    let rejected: Vec<_> = files.iter().filter(|file| !file.accepted()).collect();
+    for file in &rejected {
+        report_problems(&file.path, &file.parsed.errors);
+    }
+    eprintln!("{}: holds, with {} rule files", file.display(), files.len() - rejected.len());
+    Ok(Outcome::findings_if(!rejected.is_empty()))
+}

@@ -1,0 +1,226 @@
+//! `custos ingest FILE…`: durable on exit, searchable at once.
+
+use super::Data;
+use crate::{
+    clock::{Stopwatch, SystemClock},
+    exit::{CommandResult, Failure, Outcome},
+    folder::Opened,
+    output::Output,
+    pipeline::{
+        detector::{self, Detector},
+        follow::follow,
+        indexer::Indexer,
+        intake::{StoreIntake, stored},
+    },
+};
+use anyhow::anyhow;
+use clap::Args;
+use custos_event::{Clock as _, Cursor, ParsedEvent};
+use custos_ingest::{
+    Batch,
+    decode::{Decoder, SourceType},
+    file,
+};
+use custos_store::Ticket;
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Args)]
+pub(super) struct Ingest {
+    /// What the lines are; `auto` decides for each.
+    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = source_type)]
+    source: SourceType,
+    /// The year of times that have none.
+    #[arg(long, value_name = "Y")]
+    year: Option<i16>,
+    /// Run these rules over what is stored; repeatable.
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+    /// End with one line of JSON on stdout.
+    #[arg(long)]
+    json: bool,
+    /// The files; gzip is recognised, `-` is stdin.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn source_type(text: &str) -> Result<SourceType, String> {
+    text.parse().map_err(|error| format!("{error}"))
+}
+
+#[derive(Default, Serialize)]
+struct Totals {
+    received: u64,
+    stored: u64,
+    rejected: u64,
+    seconds: f64,
+}
+
+/// Events of one commit: enough that a sync costs little for each, few enough to stay under a mebibyte.
+const BATCH_EVENTS: usize = 1_000;
+/// Bytes of one commit.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Appends on their way: while one is synced the next is decoded.
+struct Appends<'t> {
+    intake: StoreIntake,
+    totals: &'t mut Totals,
+    /// With each: how many events it has, and how many of them were understood.
+    waiting: VecDeque<(Ticket, u64, u64)>,
+}
+
+/// Appends on their way at once; together 4 MiB.
+const APPENDS_MAX: usize = 4;
+
+impl Appends<'_> {
+    fn begin(&mut self, events: Vec<ParsedEvent>) -> Result<(), Failure> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (received, understood) = (events.len() as u64, stored(&events));
+        let ticket = self.intake.begin(Batch { events, ..Batch::default() })?;
+        self.waiting.push_back((ticket, received, understood));
+        self.wait_for(APPENDS_MAX)
+    }
+
+    /// Waits until at most `left` are on their way; counts those that are durable.
+    fn wait_for(&mut self, left: usize) -> Result<(), Failure> {
+        while self.waiting.len() > left {
+            let Some((ticket, received, understood)) = self.waiting.pop_front() else { break };
+            ticket.wait()?;
+            self.totals.received += received;
+            self.totals.stored += understood;
+            self.totals.rejected += received - understood;
+        }
+        Ok(())
+    }
+}
+
+impl Ingest {
+    pub(super) fn run(self) -> CommandResult {
+        let watch = Stopwatch::start();
+        let mut opened = self.data.folder().open(true)?;
+        opened.record_start()?;
+        let ruleset = super::rules::compile_or_none(&self.rules, &opened.table)?;
+        let mut totals = Totals::default();
+        let stop = CancellationToken::new();
+        let index = opened.open_index()?;
+        let read = std::thread::scope(|scope| -> Result<Result<(), Failure>, Failure> {
+            let indexing = scope.spawn(|| index_until(&opened, &index, &stop));
+            let read = self.store_all(&opened, &mut totals);
+            stop.cancel();
+            match indexing.join() {
+                Ok(indexed) => indexed.map_err(Failure::store)?,
+                Err(_) => return Err(Failure::store(anyhow!("the indexer panicked"))),
+            }
+            Ok(read)
+        })?;
+        let alerts = match ruleset {
+            Some((ruleset, rejected)) => Some(detect(&opened, ruleset, rejected)?),
+            None => None,
+        };
+        // Short runs would otherwise leave a file each that only a server tidies up.
+        opened.store.wait_sealed();
+        opened.store.close()?;
+        totals.seconds = watch.secs();
+        self.say(&totals, alerts)?;
+        read.map(|()| Outcome::Done)
+    }
+
+    /// Stores file after file. One that cannot be read, or not to its end, does not keep the others out;
+    /// the last such failure is the answer.
+    fn store_all(&self, opened: &Opened, totals: &mut Totals) -> Result<(), Failure> {
+        let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
+        let mut appends = Appends { intake, totals, waiting: VecDeque::new() };
+        let mut failed: Option<Failure> = None;
+        for file in &self.files {
+            let unread = self.store(file, opened, &mut appends)?;
+            if let Some(before) = unread.and_then(|failure| failed.replace(failure)) {
+                before.report();
+            }
+        }
+        appends.wait_for(0)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// `Err` is the store's failure; an input that breaks off is the inner one.
+    fn store(
+        &self,
+        path: &Path,
+        opened: &Opened,
+        appends: &mut Appends<'_>,
+    ) -> Result<Option<Failure>, Failure> {
+        let unread = |error: anyhow::Error| {
+            Ok(Some(Failure::input(error.context(format!("cannot read {}", path.display())))))
+        };
+        let units = match file::open(path) {
+            Ok(units) => units,
+            Err(error) => return unread(error.into()),
+        };
+        let source: Arc<str> = format!("file:{}", path.display()).into();
+        let options = opened.decoding(self.source, source)?.with_year(self.year);
+        let mut decoder = Decoder::new(Arc::clone(&opened.table), options);
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
+        let mut bytes = 0;
+        let mut broken = None;
+        for unit in units {
+            match unit {
+                Ok(unit) => {
+                    bytes += unit.bytes.len();
+                    batch.push(decoder.decode_unit(unit, SystemClock.now()));
+                }
+                Err(error) => broken = Some(error),
+            }
+            if batch.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+                appends.begin(std::mem::take(&mut batch))?;
+                bytes = 0;
+            }
+        }
+        appends.begin(batch)?;
+        broken.map_or(Ok(None), |error| unread(error.into()))
+    }
+
+    fn say(&self, totals: &Totals, alerts: Option<u64>) -> Result<(), Failure> {
+        let Totals { received, stored, rejected, seconds } = totals;
+        eprintln!("received {received}, stored {stored}, rejected {rejected} in {seconds:.2} s");
+        if let Some(alerts) = alerts {
+            eprintln!("{alerts} alerts; see 'custos alerts'");
+        }
+        if self.json {
+            let mut output = Output::new();
+            output.json(totals)?;
+            output.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the rules over what no ruleset has seen yet; how many alerts came of it.
+fn detect(opened: &Opened, ruleset: custos_detect::Ruleset, rejected: u32) -> Result<u64, Failure> {
+    let journal = opened.journal()?;
+    let cursor = journal.evaluated().map_err(Failure::store)?;
+    let active = journal.ruleset().map_err(Failure::store)?;
+    detector::activate(&opened.store, active, &ruleset, rejected).map_err(Failure::store)?;
+    let mut detector =
+        Detector::new(opened.store.clone(), Arc::new(ruleset), &journal).map_err(Failure::store)?;
+    crate::pipeline::follow::catch_up(&opened.store, &opened.table, &cursor, &mut detector)
+        .map_err(Failure::store)?;
+    Ok(detector.alerts)
+}
+
+fn index_until(
+    opened: &Opened,
+    index: &custos_search::Index,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let cursor: Cursor = index.cursor();
+    let mut indexer = Indexer::new(index, &opened.store)?;
+    follow(&opened.store, &opened.table, &cursor, &mut indexer, stop)
+}

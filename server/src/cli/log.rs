@@ -1,0 +1,185 @@
+//! `custos log`: is it whole and unchanged, what is its signed head, by which key.
+
+use super::Data;
+use crate::{
+    exit::{CommandResult, Failure, Outcome},
+    folder::Folder,
+    hex::hex,
+    output::Output,
+};
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand};
+use custos_store::{LogError, LogReport, VerifyOptions, verify};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+#[derive(Subcommand)]
+pub(super) enum Log {
+    /// Read every byte and check it; changes nothing, works beside a running server.
+    Verify(Verify),
+    /// Sign the head of each log.
+    Checkpoint(Checkpoint),
+    /// Print the public key that checkpoints are signed with.
+    Key(Key),
+}
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// A signed note to hold the log against.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    checkpoint: Option<PathBuf>,
+    /// The public key of that note, or a file that holds it.
+    #[arg(long, value_name = "PUB")]
+    key: Option<String>,
+    #[command(flatten)]
+    data: Data,
+    /// One JSON value a log.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Checkpoint {
+    #[command(flatten)]
+    data: Data,
+    /// One JSON value a log.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Key {
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Log {
+    pub(super) fn run(self) -> CommandResult {
+        match self {
+            Self::Verify(verify) => verify.run(),
+            Self::Checkpoint(checkpoint) => checkpoint.run(),
+            Self::Key(key) => key.run(),
+        }
+    }
+}
+
+impl Verify {
+    fn run(self) -> CommandResult {
+        let folder = existing(&self.data)?;
+        let options =
+            VerifyOptions { checkpoint: self.held_checkpoint()?, ..VerifyOptions::default() };
+        let reports = verify(folder.path(), &options)?;
+        let mut output = Output::new();
+        let mut findings = false;
+        for report in &reports {
+            findings |= !report.is_ok();
+            if self.json {
+                output.json(&json_of(report))?;
+            } else {
+                output.text(&text_of(report))?;
+            }
+        }
+        output.flush()?;
+        Ok(Outcome::findings_if(findings))
+    }
+
+    fn held_checkpoint(&self) -> Result<Option<(String, String)>, Failure> {
+        let (Some(path), Some(key)) = (&self.checkpoint, &self.key) else { return Ok(None) };
+        let note = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the checkpoint {}", path.display()))
+            .map_err(Failure::input)?;
+        let key = match std::fs::read_to_string(key) {
+            Ok(text) => text.trim().to_owned(),
+            Err(_) if !Path::new(key).exists() => key.clone(),
+            Err(error) => return Err(Failure::input(error)),
+        };
+        Ok(Some((note, key)))
+    }
+}
+
+impl Checkpoint {
+    fn run(self) -> CommandResult {
+        let opened = existing(&self.data)?.open(false)?;
+        let mut output = Output::new();
+        for signed in opened.store.checkpoint()? {
+            if self.json {
+                output.json(&json!({
+                    "log": signed.origin.split_once('/').map_or("", |(_, log)| log),
+                    "size": signed.size,
+                    "root": hex(&signed.root),
+                    "note": signed.note,
+                }))?;
+            } else {
+                output.raw(&signed.note)?;
+            }
+        }
+        output.flush()?;
+        opened.store.close()?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Key {
+    fn run(self) -> CommandResult {
+        let opened = existing(&self.data)?.open(false)?;
+        let mut output = Output::new();
+        output.raw(&opened.store.public_keys())?;
+        output.flush()?;
+        opened.store.close()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// CLI.md's line of one log.
+fn json_of(report: &LogReport) -> serde_json::Value {
+    let error = |error: &LogError| {
+        json!({
+            "kind": error.kind.as_str(),
+            "segment": error.segment,
+            "seq": error.seq,
+            "message": error.message,
+        })
+    };
+    json!({
+        "log": name_of(report),
+        "first": report.first,
+        "last": report.last,
+        "records": report.records,
+        "root": hex(&report.root),
+        "ok": report.is_ok(),
+        "errors": report.errors.iter().map(error).collect::<Vec<_>>(),
+    })
+}
+
+fn name_of(report: &LogReport) -> String {
+    match report.partition.0 {
+        0 => report.log.to_string(),
+        partition => format!("{}/{partition}", report.log),
+    }
+}
+
+/// The same for people, an error a line.
+pub(super) fn text_of(report: &LogReport) -> String {
+    let verdict = if report.is_ok() { "whole" } else { "NOT WHOLE" };
+    let mut text = format!(
+        "{} {verdict}, {} records, root {}",
+        name_of(report),
+        report.records,
+        hex(&report.root)
+    );
+    for error in &report.errors {
+        let segment = error.segment.as_deref().unwrap_or("-");
+        let seq = error.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+        let kind = error.kind.as_str();
+        text.extend(["; ", kind, ": segment ", segment, ", seq ", &seq, ": ", &error.message]);
+    }
+    text
+}
+
+fn existing(data: &Data) -> Result<Folder, Failure> {
+    let folder = data.folder();
+    if folder.path().is_dir() {
+        return Ok(folder);
+    }
+    Err(Failure::usage(anyhow!("there is no data folder at {}", folder.path().display())))
+}

@@ -1,0 +1,238 @@
+//! The configuration file: what was written ([`RawConfig`]) and what it means ([`Config`]), once checked.
+
+mod raw;
+
+use anyhow::{Context as _, anyhow, bail};
+use custos_ingest::decode::SourceType;
+use raw::RawConfig;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// A configuration that holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) listener: Option<Listener>,
+    pub(crate) kafka: Option<Kafka>,
+    pub(crate) rules: Vec<PathBuf>,
+}
+
+/// The built-in Kafka listener.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listener {
+    pub(crate) listen: SocketAddr,
+    /// What clients are told to connect to; the listening address unless said otherwise.
+    pub(crate) advertised: Option<(String, u16)>,
+    pub(crate) auto_create: bool,
+    /// Topic → number of partitions.
+    pub(crate) topics: BTreeMap<String, u32>,
+    pub(crate) sources: Sources,
+}
+
+/// The consumer of a real Kafka cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kafka {
+    pub(crate) brokers: String,
+    pub(crate) group: String,
+    /// This machine's fixed name in the group, so that a restart is no rebalance.
+    pub(crate) instance: String,
+    pub(crate) topics: Vec<String>,
+    /// Passed on to librdkafka as they are.
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) sources: Sources,
+}
+
+/// Topic → what its events are; `auto` for a topic not named.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Sources(BTreeMap<String, SourceType>);
+
+impl Sources {
+    pub(crate) fn of(&self, topic: &str) -> SourceType {
+        self.0.get(topic).copied().unwrap_or(SourceType::Auto)
+    }
+}
+
+impl Config {
+    /// What holds without a configuration file: HTTP and the Kafka listener on this machine's loopback.
+    pub(crate) fn standard() -> anyhow::Result<Self> {
+        Self::parse("[http]\n[listener]\nauto_create = true\n", Path::new("."))
+    }
+
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder).with_context(|| format!("configuration {}", path.display()))
+    }
+
+    /// Relative paths are taken from `folder`, where the file lies.
+    pub(crate) fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
+        let raw: RawConfig = toml::from_str(text)?;
+        let below = |path: PathBuf| if path.is_absolute() { path } else { folder.join(path) };
+        Ok(Self {
+            data: raw.data.map(below),
+            http: raw.http.as_ref().map(check_http).transpose()?,
+            listener: raw.listener.map(check_listener).transpose()?,
+            kafka: raw.kafka.map(check_kafka).transpose()?,
+            rules: raw.rules.folders.into_iter().map(below).collect(),
+        })
+    }
+}
+
+/// Sign-in does not exist yet, so what listens answers this machine only, unless it is said in writing
+/// that the network may reach it.
+fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyhow::Result<()> {
+    if listen.ip().is_loopback() || open_to_network {
+        return Ok(());
+    }
+    bail!(
+        "[{section}] listen = \"{listen}\" can be reached from the network without signing in; listen on \
+         127.0.0.1, or write open_to_network = true if a firewall stands before it"
+    )
+}
+
+fn check_http(raw: &raw::Http) -> anyhow::Result<SocketAddr> {
+    check_open("http", raw.listen, raw.open_to_network)?;
+    Ok(raw.listen)
+}
+
+fn check_listener(raw: raw::Listener) -> anyhow::Result<Listener> {
+    check_open("listener", raw.listen, raw.open_to_network)?;
+    if raw.topics.is_empty() && !raw.auto_create {
+        bail!(
+            "[listener] takes no topic: name some as [[listener.topics]], or set auto_create = true"
+        );
+    }
+    let mut topics = BTreeMap::new();
+    let mut sources = BTreeMap::new();
+    for topic in raw.topics {
+        // 1,000 partitions: each costs a counter and a lock, and no shipper needs more here.
+        if !(1..=1_000).contains(&topic.partitions) {
+            bail!(
+                "topic '{}' has {} partitions; 1 to 1000 are possible",
+                topic.name,
+                topic.partitions
+            );
+        }
+        sources.insert(topic.name.clone(), source_type(&topic.name, &topic.source)?);
+        if topics.insert(topic.name.clone(), topic.partitions).is_some() {
+            bail!("topic '{}' stands twice in [[listener.topics]]", topic.name);
+        }
+    }
+    let advertised = raw.advertised.as_deref().map(host_and_port).transpose()?;
+    Ok(Listener {
+        listen: raw.listen,
+        advertised,
+        auto_create: raw.auto_create,
+        topics,
+        sources: Sources(sources),
+    })
+}
+
+fn host_and_port(text: &str) -> anyhow::Result<(String, u16)> {
+    let wrong = || anyhow!("[listener] advertised = \"{text}\" is not HOST:PORT");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+fn check_kafka(raw: raw::Kafka) -> anyhow::Result<Kafka> {
+    if raw.topics.is_empty() {
+        bail!("[kafka] topics is empty: name the topics to read, or patterns that begin with '^'");
+    }
+    let source =
+        |one: raw::KafkaSource| source_type(&one.topic, &one.kind).map(|kind| (one.topic, kind));
+    let sources = raw.sources.into_iter().map(source).collect::<anyhow::Result<_>>()?;
+    Ok(Kafka {
+        brokers: raw.brokers,
+        group: raw.group,
+        instance: raw.instance.unwrap_or_else(host_name),
+        topics: raw.topics,
+        properties: raw.properties,
+        sources: Sources(sources),
+    })
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn source_type(topic: &str, text: &str) -> anyhow::Result<SourceType> {
+    text.parse().with_context(|| format!("topic '{topic}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        format!("{:#}", Config::parse(text, Path::new("/etc/custos")).unwrap_err())
+    }
+
+    #[test]
+    fn a_whole_configuration_is_understood() {
+        let config = Config::parse(
+            r#"
+            data = "store"
+            [http]
+            listen = "127.0.0.1:8080"
+            [listener]
+            listen = "127.0.0.1:9092"
+            advertised = "siem.bank.example:9092"
+            [[listener.topics]]
+            name = "doors"
+            source = "door"
+            [kafka]
+            brokers = "127.0.0.1:9094"
+            topics = ["^pay.*"]
+            properties = { "client.id" = "custos" }
+            sources = [{ topic = "pay-eu", type = "payment" }]
+            [rules]
+            folders = ["rules"]
+            "#,
+            Path::new("/etc/custos"),
+        );
+        let config = config.unwrap();
+        assert_eq!(config.data, Some("/etc/custos/store".into()));
+        assert_eq!(config.rules, [PathBuf::from("/etc/custos/rules")]);
+        let listener = config.listener.unwrap();
+        assert_eq!(listener.advertised, Some(("siem.bank.example".into(), 9092)));
+        assert_eq!(listener.topics["doors"], 1);
+        assert_eq!(listener.sources.of("doors"), SourceType::Door);
+        let kafka = config.kafka.unwrap();
+        assert_eq!(kafka.group, "custos");
+        assert_eq!(kafka.instance, host_name());
+        assert_eq!(kafka.sources.of("pay-eu"), SourceType::Payment);
+        assert_eq!(kafka.sources.of("pay-us"), SourceType::Auto);
+    }
+
+    #[test]
+    fn what_does_not_hold_is_named_with_its_place_and_mend() {
+        for (text, parts) in [
+            ("[listner]\n", &["line 1", "listner", "listener"][..]),
+            ("\n[http]\nlisten = \"nowhere\"\n", &["line 3", "socket address"]),
+            ("[http]\nlisten = \"0.0.0.0:80\"\n", &["0.0.0.0:80", "open_to_network"]),
+            ("[listener]\n", &["[[listener.topics]]", "auto_create"]),
+            ("[kafka]\nbrokers = \"b:1\"\ntopics = []\n", &["topics is empty"]),
+            (
+                "[kafka]\nbrokers = \"b:1\"\ntopics = [\"a\"]\nsources = [{topic=\"a\", type=\"dor\"}]\n",
+                &["topic 'a'", "'dor'", "door"],
+            ),
+        ] {
+            let error = error_of(text);
+            for part in parts {
+                assert!(error.contains(part), "{part} in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_standard_configuration_listens_on_loopback_only() {
+        let config = Config::standard().unwrap();
+        assert!(config.http.unwrap().ip().is_loopback());
+        assert!(config.listener.unwrap().listen.ip().is_loopback());
+    }
+}

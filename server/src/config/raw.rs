@@ -1,0 +1,101 @@
+//! The configuration file as it is written; an unknown key is an error with its line.
+
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) data: Option<PathBuf>,
+    pub(super) http: Option<Http>,
+    pub(super) listener: Option<Listener>,
+    pub(super) kafka: Option<Kafka>,
+    #[serde(default)]
+    pub(super) rules: Rules,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    #[serde(default = "http_listen")]
+    pub(super) listen: SocketAddr,
+    #[serde(default)]
+    pub(super) open_to_network: bool,
+}
+
+fn http_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 8080).into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listener {
+    #[serde(default = "kafka_listen")]
+    pub(super) listen: SocketAddr,
+    pub(super) advertised: Option<String>,
+    #[serde(default)]
+    pub(super) open_to_network: bool,
+    #[serde(default)]
+    pub(super) auto_create: bool,
+    #[serde(default)]
+    pub(super) topics: Vec<Topic>,
+}
+
+fn kafka_listen() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 9092).into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Topic {
+    pub(super) name: String,
+    #[serde(default = "one")]
+    pub(super) partitions: u32,
+    #[serde(default = "auto")]
+    pub(super) source: String,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn auto() -> String {
+    "auto".into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kafka {
+    pub(super) brokers: String,
+    #[serde(default = "group")]
+    pub(super) group: String,
+    pub(super) instance: Option<String>,
+    pub(super) topics: Vec<String>,
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) sources: Vec<KafkaSource>,
+}
+
+fn group() -> String {
+    "custos".into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KafkaSource {
+    pub(super) topic: String,
+    #[serde(rename = "type", default = "auto")]
+    pub(super) kind: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rules {
+    #[serde(default)]
+    pub(super) folders: Vec<PathBuf>,
+}

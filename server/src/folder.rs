@@ -1,0 +1,149 @@
+//! The data folder: what lies where, and how it is opened.
+
+use crate::{clock::SystemClock, exit::Failure, pipeline::journal::Journal};
+use anyhow::anyhow;
+use custos_event::{Actor, Entry, Envelope, Fact, FieldTable, LogId};
+use custos_ingest::{
+    decode::{DecodeOptions, SourceType},
+    protect::{Cards, Policy},
+};
+use custos_search::{Index, IndexOptions, SearchError};
+use custos_store::{Options, Store};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+use tracing::warn;
+
+/// The data folder of one node.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// `--data`, else `$CUSTOS_DATA`, else `./custos-data`.
+    pub(crate) fn chosen(data: Option<PathBuf>) -> Self {
+        let chosen = data.or_else(|| std::env::var_os("CUSTOS_DATA").map(PathBuf::from));
+        Self(chosen.unwrap_or_else(|| PathBuf::from("custos-data")))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// tantivy's splits and the block filters: a projection.
+    pub(crate) fn index(&self) -> PathBuf {
+        self.0.join("index")
+    }
+
+    /// sled's tables: a projection.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.0.join("catalog")
+    }
+
+    /// Opens the store and starts a writer. Only `ingest`, `serve` and `demo` create the folder.
+    pub(crate) fn open(&self, create: bool) -> Result<Opened, Failure> {
+        if !create && !self.0.is_dir() {
+            return Err(Failure::usage(anyhow!(
+                "there is no data folder at {}; name one with --data, or make it with 'custos ingest'",
+                self.0.display()
+            )));
+        }
+        let options = Options::new(Arc::new(SystemClock));
+        let (store, recovery) = Store::open(&self.0, Options { create, ..options })?;
+        let table = Arc::new(FieldTable::new());
+        let journal = OnceLock::new();
+        Ok(Opened { folder: self.clone(), store, recovery, table, journal })
+    }
+}
+
+/// An opened data folder.
+pub(crate) struct Opened {
+    pub(crate) folder: Folder,
+    pub(crate) store: Store,
+    /// What recovery had to do, to be written into the journal by who writes.
+    pub(crate) recovery: Vec<Fact>,
+    pub(crate) table: Arc<FieldTable>,
+    journal: OnceLock<Journal>,
+}
+
+impl Opened {
+    /// The journal's projection, up to date. Opened once: a second catalog would find the first one's lock.
+    pub(crate) fn journal(&self) -> Result<Journal, Failure> {
+        let journal = if let Some(open) = self.journal.get() {
+            open.clone()
+        } else {
+            let opened = Journal::open(&self.store, self.folder.path())?;
+            self.journal.get_or_init(|| opened).clone()
+        };
+        journal.catch_up().map_err(Failure::store)?;
+        Ok(journal)
+    }
+
+    /// How the events of one source are read: card numbers become tokens under this store's own key.
+    pub(crate) fn decoding(
+        &self,
+        source_type: SourceType,
+        source: Arc<str>,
+    ) -> Result<DecodeOptions, Failure> {
+        decoding(&self.store, source_type, source)
+    }
+
+    /// Writes down that a process opened the store, and what recovery did.
+    pub(crate) fn record_start(&mut self) -> Result<(), Failure> {
+        let started = Fact::Started { version: env!("CARGO_PKG_VERSION").into() };
+        let facts = std::iter::once(started).chain(self.recovery.drain(..)).collect();
+        append_facts(&self.store, &system("store"), facts)
+    }
+
+    /// Opens the index; one that is damaged or from another version is set up anew, since the log has it all.
+    pub(crate) fn open_index(&self) -> Result<Index, Failure> {
+        let dir = self.folder.index();
+        let open = || Index::open(&dir, Arc::clone(&self.table), IndexOptions::default());
+        match open() {
+            Ok(index) => Ok(index),
+            Err(error @ SearchError::Damaged { .. }) => {
+                warn!(%error, "the index is damaged and is rebuilt from the log");
+                std::fs::remove_dir_all(&dir)?;
+                open().map_err(Failure::store)
+            }
+            Err(error) => Err(Failure::store(error)),
+        }
+    }
+}
+
+/// See [`Opened::decoding`].
+pub(crate) fn decoding(
+    store: &Store,
+    source_type: SourceType,
+    source: Arc<str>,
+) -> Result<DecodeOptions, Failure> {
+    let key = store.keyring().token_key("pan")?;
+    let policy = Policy::new(Cards::BySource, key.reveal());
+    Ok(DecodeOptions::new(source_type, source).with_policy(policy))
+}
+
+/// Custos itself, by the part that acts.
+pub(crate) fn system(part: &str) -> Actor {
+    Actor::System { part: part.into() }
+}
+
+/// The person at this machine's command line.
+pub(crate) fn operator() -> Actor {
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    Actor::Operator {
+        name: name.unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw())),
+    }
+}
+
+/// Appends facts to the journal, in one commit, and waits until they are durable.
+pub(crate) fn append_facts(store: &Store, actor: &Actor, facts: Vec<Fact>) -> Result<(), Failure> {
+    use custos_event::Clock as _;
+    let at = SystemClock.now();
+    let entry = |fact| -> Result<Entry, Failure> {
+        let envelope = Envelope { at, actor: actor.clone(), cause: None, fact };
+        Ok(Entry { bytes: envelope.encode().map_err(Failure::store)?, parsed: None })
+    };
+    let entries = facts.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    store.append_blocking(custos_event::Append::new(LogId::JOURNAL, entries))?;
+    Ok(())
+}

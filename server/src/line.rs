@@ -1,0 +1,58 @@
+//! One event as `custos search --json` prints it and the API sends it.
+
+use custos_event::{FieldTable, Timestamp};
+use custos_search::Hit;
+use serde::Serialize;
+use serde_json::{Map, Value, map::Entry};
+use std::borrow::Cow;
+
+/// CLI.md's line of one event.
+#[derive(Serialize)]
+pub(crate) struct Line<'h> {
+    log: String,
+    partition: u16,
+    seq: u64,
+    time: Timestamp,
+    received: Timestamp,
+    source: &'h str,
+    fields: Map<String, Value>,
+    raw: Cow<'h, str>,
+}
+
+impl<'h> Line<'h> {
+    pub(crate) fn new(hit: &'h Hit, table: &FieldTable) -> Self {
+        let header = &hit.event.header;
+        Self {
+            log: hit.position.log.to_string(),
+            partition: hit.position.partition.0,
+            seq: hit.position.seq.0,
+            time: header.time,
+            received: header.received,
+            source: &header.source,
+            fields: fields(hit, table),
+            raw: hit.event.raw_text(),
+        }
+    }
+}
+
+/// The fields by their ECS names; a field with several values is an array.
+fn fields(hit: &Hit, table: &FieldTable) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (field, value) in hit.event.found() {
+        let value = Value::from(value);
+        match fields.entry(table.name(field).to_string()) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(mut place) => {
+                let held = place.get_mut();
+                if let Value::Array(values) = held {
+                    values.push(value);
+                } else {
+                    *held = Value::Array(vec![held.take(), value]);
+                }
+            }
+        }
+    }
+    fields
+}

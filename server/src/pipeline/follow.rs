@@ -1,0 +1,89 @@
+//! What every follower does alike: take commits in order, read events that are no longer in memory, stop
+//! when asked and everything durable was taken in.
+
+use anyhow::Context as _;
+use custos_event::{Commit, CommitNo, Cursor, FieldTable, ParsedEvent, Parser, Position, record};
+use custos_store::{Store, StoreError};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+/// A turn takes at most so much: bounds memory, and how long a turn keeps its results back.
+const COMMITS_MAX: usize = 512;
+const BYTES_MAX: usize = 8 << 20;
+/// How long a turn waits for something new; also how late a stop may be noticed.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// A consumer of the log's commits.
+pub(crate) trait Projection {
+    /// Takes in `commits`, in order and without a gap. May keep results back until [`Self::settle`].
+    fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()>;
+
+    /// Called after each turn, also an idle one. `last`: nothing follows, keep nothing back.
+    fn settle(&mut self, last: bool) -> anyhow::Result<()>;
+}
+
+/// Feeds `projection` everything after `cursor`: until `stop`, and then up to what is durable by then.
+pub(crate) fn follow(
+    store: &Store,
+    table: &Arc<FieldTable>,
+    cursor: &Cursor,
+    projection: &mut impl Projection,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut parser = Parser::new(Arc::clone(table));
+    let mut follower = store.follow(cursor);
+    let mut taken = cursor.commit();
+    let mut until: Option<CommitNo> = None;
+    loop {
+        if until.is_none() && stop.is_cancelled() {
+            until = Some(store.last_commit());
+        }
+        if until.is_some_and(|until| taken >= until) {
+            return projection.settle(true);
+        }
+        let commits = match follower.next(COMMITS_MAX, BYTES_MAX, WAIT) {
+            Ok(commits) => commits,
+            Err(lost @ StoreError::Lost { .. }) => {
+                error!(%lost, "damaged entries are passed over");
+                Vec::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        taken = follower.cursor().commit();
+        projection.take(&commits, &mut parser)?;
+        projection.settle(false)?;
+    }
+}
+
+/// Feeds `projection` what is durable now, and returns.
+pub(crate) fn catch_up(
+    store: &Store,
+    table: &Arc<FieldTable>,
+    cursor: &Cursor,
+    projection: &mut impl Projection,
+) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    follow(store, table, cursor, projection, &stop)
+}
+
+/// The events of a telemetry commit with their places; read from their bytes where memory no longer has
+/// them.
+pub(crate) fn events<'c>(
+    commit: &'c Commit,
+    parser: &'c mut Parser,
+) -> impl Iterator<Item = anyhow::Result<(Position, Arc<ParsedEvent>)>> + 'c {
+    (0_u64..).zip(&commit.entries).map(|(nth, entry)| {
+        let position =
+            Position { log: commit.log, partition: commit.partition, seq: commit.first.plus(nth) };
+        let event = match &entry.parsed {
+            Some(event) => Arc::clone(event),
+            None => Arc::new(
+                record::decode(&entry.bytes, parser)
+                    .with_context(|| format!("cannot read {position}"))?,
+            ),
+        };
+        Ok((position, event))
+    })
+}

@@ -1,0 +1,160 @@
+//! What the journal adds up to: alerts, the ruleset at work, how far rules have seen the log. A projection
+//! in the catalog, brought up to date from the journal each time it is asked.
+
+use super::tolerant::Tolerant;
+use crate::exit::Failure;
+use anyhow::Context as _;
+use custos_event::{
+    Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, RulesetHash, Seq,
+    commit::LogReader as _,
+};
+use custos_store::{
+    Store,
+    catalog::{Batch, Catalog, CatalogError},
+};
+use std::{collections::HashSet, path::Path};
+use tracing::warn;
+
+const FOLLOWER: &str = "journal";
+const ALERTS: &str = "alerts";
+const STATE: &str = "journal";
+const NEXT: &[u8] = b"next";
+const EVALUATED: &[u8] = b"evaluated";
+/// Where the last `Evaluated` stands.
+const COMPLETE: &[u8] = b"complete";
+const RULESET: &[u8] = b"ruleset";
+
+/// Facts that are folded before they are saved: a few MiB.
+const FACTS_MAX: u64 = 10_000;
+
+/// The journal's projection, open.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    catalog: Catalog,
+    store: Store,
+}
+
+impl Journal {
+    /// A catalog that is damaged, or speaks of another log than this one, is made anew.
+    pub(crate) fn open(store: &Store, folder: &Path) -> Result<Self, Failure> {
+        let catalog = match Self::sound_catalog(store, folder) {
+            Ok(catalog) => catalog,
+            Err(CatalogError::Damaged { reason, .. }) => {
+                warn!(reason, "the catalog is made anew from the journal");
+                Catalog::delete(folder).map_err(Failure::store)?;
+                Catalog::open(folder).map_err(Failure::store)?
+            }
+            Err(error) => return Err(Failure::store(error)),
+        };
+        Ok(Self { catalog, store: store.clone() })
+    }
+
+    fn sound_catalog(store: &Store, folder: &Path) -> Result<Catalog, CatalogError> {
+        let catalog = Catalog::open(folder)?;
+        catalog.cursor(FOLLOWER, store.last_commit())?;
+        Ok(catalog)
+    }
+
+    /// Folds what the journal holds beyond the projection's own place.
+    pub(crate) fn catch_up(&self) -> anyhow::Result<()> {
+        let last = self.store.last_commit();
+        loop {
+            let from = self.number(NEXT)?.map_or(Seq(0), Seq);
+            let mut fold = Fold { batch: Batch::default(), next: from, failed: None };
+            let mut take = |seq, bytes: bytes::Bytes| fold.take(seq, &bytes);
+            let to = from.plus(FACTS_MAX);
+            let log = Tolerant::new(&self.store);
+            log.scan(LogId::JOURNAL, Partition::default(), from, to, &mut take)?;
+            if let Some(error) = fold.failed {
+                return Err(error);
+            }
+            // Behind a damaged end nothing was taken, and still that stretch is done.
+            let end = self.store.next_seq(LogId::JOURNAL, Partition::default());
+            fold.next = fold.next.max(to.min(end));
+            if fold.next == from {
+                return Ok(());
+            }
+            fold.batch.put(STATE, NEXT, &fold.next.0.to_be_bytes());
+            self.catalog.save(FOLLOWER, &Cursor::after(last), fold.batch)?;
+        }
+    }
+
+    /// Everything after the last commit that some ruleset is known to have seen whole.
+    pub(crate) fn evaluated(&self) -> anyhow::Result<Cursor> {
+        Ok(Cursor::after(CommitNo(self.number(EVALUATED)?.unwrap_or(0))))
+    }
+
+    /// Alerts behind the last such word: of a commit that was being evaluated when the process ended.
+    pub(crate) fn unfinished(&self) -> anyhow::Result<HashSet<AlertId>> {
+        let complete = self.number(COMPLETE)?;
+        let mut unfinished = HashSet::new();
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            let (key, value) = row?;
+            let seq = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
+            if seq <= complete {
+                break;
+            }
+            let alert: Alert = serde_json::from_slice(&value).context("an alert of the catalog")?;
+            unfinished.insert(alert.id);
+        }
+        Ok(unfinished)
+    }
+
+    /// The rules that were activated last.
+    pub(crate) fn ruleset(&self) -> anyhow::Result<Option<RulesetHash>> {
+        let bytes = self.catalog.get(STATE, RULESET)?;
+        Ok(bytes.and_then(|bytes| Some(RulesetHash(bytes.try_into().ok()?))))
+    }
+
+    /// The newest alerts by their place in the journal.
+    pub(crate) fn alerts(&self, limit: usize) -> anyhow::Result<Vec<Alert>> {
+        let rows = self.catalog.scan(ALERTS, b"").rev().take(limit);
+        rows.map(|row| serde_json::from_slice(&row?.1).context("an alert of the catalog")).collect()
+    }
+
+    pub(crate) fn alerts_count(&self) -> anyhow::Result<u64> {
+        self.catalog.scan(ALERTS, b"").try_fold(0, |count, row| Ok(row.map(|_| count + 1)?))
+    }
+
+    fn number(&self, key: &[u8]) -> anyhow::Result<Option<u64>> {
+        let bytes = self.catalog.get(STATE, key)?;
+        Ok(bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))
+    }
+}
+
+struct Fold {
+    batch: Batch,
+    next: Seq,
+    failed: Option<anyhow::Error>,
+}
+
+impl Fold {
+    fn take(&mut self, seq: Seq, bytes: &[u8]) -> bool {
+        let folded = Envelope::decode(bytes)
+            .map_err(anyhow::Error::new)
+            .and_then(|envelope| self.fold(seq, &envelope.fact));
+        self.next = seq.plus(1);
+        self.failed = folded.err().map(|error| error.context(format!("journal/0/{seq}")));
+        self.failed.is_none()
+    }
+
+    fn fold(&mut self, seq: Seq, fact: &Fact) -> anyhow::Result<()> {
+        match fact {
+            Fact::AlertRaised(alert) => {
+                self.batch.put(ALERTS, &seq.0.to_be_bytes(), &serde_json::to_vec(alert)?);
+            }
+            Fact::Evaluated { to, .. } => {
+                self.batch.put(STATE, EVALUATED, &to.0.to_be_bytes());
+                self.batch.put(STATE, COMPLETE, &seq.0.to_be_bytes());
+            }
+            Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),
+            Fact::Started { .. }
+            | Fact::TailCut { .. }
+            | Fact::RangeQuarantined { .. }
+            | Fact::SourceEpochOpened { .. }
+            | Fact::SourceGapSeen { .. }
+            | Fact::Searched { .. } => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Runs the rules over the log again and holds the result against the journal.
+
+use super::{
+    detector::for_each_fact,
+    follow::{Projection, catch_up, events},
+};
+use crate::folder::Opened;
+use custos_detect::{Engine, Ruleset, alert};
+use custos_event::{AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RulesetHash};
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a replay and the journal agree on, and what not.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Comparison {
+    /// Alerts that both have, equal byte for byte.
+    pub(crate) same: u64,
+    /// In the journal only, or different there.
+    pub(crate) missing: Vec<AlertId>,
+    /// In the replay only, or different there.
+    pub(crate) extra: Vec<AlertId>,
+    /// Commits that other rules than these evaluated.
+    pub(crate) evaluated_by_others: u64,
+}
+
+impl Comparison {
+    pub(crate) fn differs(&self) -> bool {
+        !self.missing.is_empty() || !self.extra.is_empty()
+    }
+}
+
+/// Compares over exactly the commits that the journal says `ruleset` has evaluated.
+pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<Comparison> {
+    let journal = Journal::read(opened, ruleset.hash())?;
+    let engine = Engine::new(Arc::clone(&ruleset));
+    let mut replay =
+        Replay { ruleset, engine, evaluated: journal.evaluated, alerts: BTreeMap::new() };
+    catch_up(&opened.store, &opened.table, &Cursor::default(), &mut replay)?;
+    let mut comparison =
+        Comparison { evaluated_by_others: journal.evaluated_by_others, ..Comparison::default() };
+    let mut held = journal.alerts;
+    for (id, json) in replay.alerts {
+        match held.remove(&id) {
+            Some(stored) if stored == json => comparison.same += 1,
+            Some(_) => {
+                comparison.missing.push(id);
+                comparison.extra.push(id);
+            }
+            None => comparison.extra.push(id),
+        }
+    }
+    comparison.missing.extend(held.into_keys());
+    Ok(comparison)
+}
+
+/// What the journal says of one ruleset.
+#[derive(Default)]
+struct Journal {
+    evaluated: Vec<(CommitNo, CommitNo)>,
+    alerts: BTreeMap<AlertId, String>,
+    evaluated_by_others: u64,
+}
+
+impl Journal {
+    /// Alerts stand before the `Evaluated` that completes them, in the same commit.
+    fn read(opened: &Opened, mine: RulesetHash) -> anyhow::Result<Self> {
+        let mut journal = Self::default();
+        let mut open = Vec::new();
+        let mut failed = None;
+        for_each_fact(&opened.store, |_, envelope| match envelope.fact {
+            Fact::AlertRaised(alert) => match serde_json::to_string(&alert) {
+                Ok(json) => open.push((alert.id, json)),
+                Err(error) => failed = Some(error),
+            },
+            Fact::Evaluated { ruleset, from, to, .. } if ruleset == mine => {
+                journal.evaluated.push((from, to));
+                journal.alerts.extend(open.drain(..));
+            }
+            Fact::Evaluated { from, to, .. } => {
+                journal.evaluated_by_others += to.0 - from.0 + 1;
+                open.clear();
+            }
+            Fact::Started { .. }
+            | Fact::TailCut { .. }
+            | Fact::RangeQuarantined { .. }
+            | Fact::RulesetActivated { .. }
+            | Fact::SourceEpochOpened { .. }
+            | Fact::SourceGapSeen { .. }
+            | Fact::Searched { .. } => {}
+        })?;
+        failed.map_or(Ok(journal), |error| Err(error.into()))
+    }
+}
+
+struct Replay {
+    ruleset: Arc<Ruleset>,
+    engine: Engine,
+    /// Rising, without overlap.
+    evaluated: Vec<(CommitNo, CommitNo)>,
+    alerts: BTreeMap<AlertId, String>,
+}
+
+impl Replay {
+    fn covers(&self, commit: CommitNo) -> bool {
+        let next = self.evaluated.partition_point(|(_, to)| *to < commit);
+        self.evaluated.get(next).is_some_and(|(from, _)| *from <= commit)
+    }
+}
+
+impl Projection for Replay {
+    fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
+        let table = Arc::clone(parser.table());
+        for commit in commits {
+            if !commit.log.is_telemetry() || !self.covers(commit.commit) {
+                continue;
+            }
+            for event in events(commit, parser) {
+                let (position, event) = event?;
+                if event.header.flags.has(Flags::REJECTED) {
+                    continue;
+                }
+                for index in self.engine.evaluate(&event) {
+                    let raised = alert(self.ruleset.rule(*index), position, &event, &table);
+                    self.alerts.insert(raised.id, serde_json::to_string(&raised)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, _last: bool) -> anyhow::Result<()> {
+        Ok(())
+    }
+}

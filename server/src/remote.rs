@@ -1,0 +1,67 @@
+//! A running server, asked over its API: `--server URL`.
+
+use crate::{exit::Failure, folder::Folder, http::gate, output::Output};
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use std::io::{BufRead as _, BufReader};
+
+/// Which server to ask instead of opening the data folder.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Server {
+    /// Ask this running server instead of opening the data folder, as in <http://127.0.0.1:8080>.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The server's token [default: keys/api.token of the data folder].
+    #[arg(long, value_name = "T", requires = "server")]
+    token: Option<String>,
+}
+
+/// One answer of a server, line by line.
+pub(crate) struct Remote<'s> {
+    url: &'s str,
+    token: String,
+}
+
+impl Server {
+    /// The server that was named, if one was.
+    pub(crate) fn chosen(&self, folder: &Folder) -> Result<Option<Remote<'_>>, Failure> {
+        let Some(url) = &self.server else { return Ok(None) };
+        let token = match &self.token {
+            Some(token) => token.clone(),
+            None => gate::read(folder)
+                .context("no --token, and none to read in keys/api.token of the data folder")
+                .map_err(Failure::usage)?,
+        };
+        Ok(Some(Remote { url: url.trim_end_matches('/'), token }))
+    }
+}
+
+impl Remote<'_> {
+    /// Copies the JSON lines of an answer to stdout.
+    pub(crate) fn print(&self, path: &str, parameters: &[(&str, String)]) -> Result<(), Failure> {
+        let mut request = ureq::get(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .config()
+            .http_status_as_error(false)
+            .build();
+        for (name, value) in parameters {
+            request = request.query(name, value);
+        }
+        let mut answer = request
+            .call()
+            .with_context(|| format!("cannot reach {}", self.url))
+            .map_err(Failure::input)?;
+        if !answer.status().is_success() {
+            let text = answer.body_mut().read_to_string().unwrap_or_default();
+            let status = answer.status().as_u16();
+            let error = anyhow!("{} answered {status}: {}", self.url, text.trim());
+            return Err(if status < 500 { Failure::usage(error) } else { Failure::store(error) });
+        }
+        let mut output = Output::new();
+        for line in BufReader::new(answer.into_body().into_reader()).lines() {
+            output.raw(&line?)?;
+            output.raw("\n")?;
+        }
+        Ok(output.flush()?)
+    }
+}

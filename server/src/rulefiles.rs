@@ -1,0 +1,80 @@
+//! Rule files on disk: found below the named folders, read, compiled.
+
+use anyhow::{Context as _, anyhow};
+use custos_detect::rule::{Parsed, Rule, parse};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// RELIABILITY §4: the largest public rule has 295 KB.
+const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// One file, as it was named, and what stands in it.
+pub(crate) struct RuleFile {
+    pub(crate) path: PathBuf,
+    pub(crate) parsed: Parsed,
+}
+
+impl RuleFile {
+    pub(crate) fn accepted(&self) -> bool {
+        self.parsed.errors.is_empty()
+    }
+}
+
+/// Reads every `*.yml` and `*.yaml` below `roots`, in the order of their paths. Case files
+/// (`*.cases.yml`) are not rules.
+pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
+    let mut files = Vec::new();
+    for root in roots {
+        let mut paths = Vec::new();
+        collect(root, &mut paths)
+            .with_context(|| format!("cannot read the rules in {}", root.display()))?;
+        paths.sort();
+        for path in paths {
+            let parsed = read_file(root, &path)?;
+            files.push(RuleFile { path, parsed });
+        }
+    }
+    Ok(files)
+}
+
+/// The rules that hold, of all `files`.
+pub(crate) fn accepted(files: Vec<RuleFile>) -> Vec<Rule> {
+    files.into_iter().filter(RuleFile::accepted).flat_map(|file| file.parsed.rules).collect()
+}
+
+fn collect(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), found)?;
+        } else if is_rule(&entry.path()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn is_rule(path: &Path) -> bool {
+    let yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+    let stem = path.file_stem().unwrap_or_default();
+    yaml && Path::new(stem).extension().is_none_or(|end| end != "cases")
+}
+
+fn read_file(root: &Path, path: &Path) -> anyhow::Result<Parsed> {
+    let cannot = || format!("cannot read the rule {}", path.display());
+    let bytes = fs::metadata(path).with_context(cannot)?.len();
+    if bytes > RULE_FILE_BYTES_MAX {
+        return Err(anyhow!("has {bytes} bytes; a rule file may have {RULE_FILE_BYTES_MAX}"))
+            .with_context(cannot);
+    }
+    let text = fs::read(path).with_context(cannot)?;
+    let relative = path.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty());
+    let name = relative.unwrap_or(path).to_string_lossy();
+    Ok(parse(&String::from_utf8_lossy(&text), &name))
+}

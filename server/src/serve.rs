@@ -1,0 +1,178 @@
+//! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
+
+use crate::{
+    clock::SystemClock,
+    config::{self, Config, Sources},
+    exit::{CommandResult, Failure, Outcome},
+    folder::{Folder, Opened, append_facts, system},
+    http,
+    pipeline::{
+        detector::{self, Detector},
+        follow::follow,
+        indexer::Indexer,
+        intake::StoreIntake,
+    },
+    rulefiles,
+    tasks::Tasks,
+};
+use anyhow::Context as _;
+use custos_detect::Ruleset;
+use custos_event::Fact;
+use custos_ingest::{
+    Decode, Decoders,
+    decode::{Decoder, SourceType},
+    kafka::{Consumer, ConsumerConfig},
+    listener::{Listener, ListenerConfig},
+};
+use custos_search::Index;
+use std::sync::Arc;
+use tracing::{error, info};
+
+pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async threads")
+        .map_err(Failure::store)?;
+    let mut opened = folder.open(true)?;
+    opened.record_start()?;
+    let store = opened.store.clone();
+    let served = runtime.block_on(serve(config, opened));
+    // Followers wait for commits: they must have ended before the store goes.
+    store.close()?;
+    served.map(|()| Outcome::Done)
+}
+
+async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
+    let mut tasks = Tasks::new();
+    let metrics = http::install_metrics().map_err(Failure::store)?;
+    start_detector(&config, &opened, &mut tasks)?;
+    let index = start_indexer(&opened, &mut tasks)?;
+    let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
+    let mut ready = Vec::new();
+    if let Some(listener) = config.listener {
+        ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
+    }
+    if let Some(kafka) = config.kafka {
+        ready.push(format!("reads kafka {}", kafka.brokers));
+        start_consumer(kafka, &intake, &opened, &mut tasks)?;
+    }
+    if let Some(listen) = config.http {
+        let decoders = decoders(&opened, Sources::default())?;
+        let state = http::State::new(metrics, opened, index)?;
+        let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
+            .await
+            .map_err(Failure::usage)?;
+        ready.push(format!("http {address}"));
+        tasks.spawn("http", server);
+    }
+    eprintln!("ready: {}", ready.join(", "));
+    tasks.run(stop_asked()).await.map_err(Failure::store)
+}
+
+/// The rules see the log on a thread of their own.
+fn start_detector(config: &Config, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
+    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    for file in files.iter().filter(|file| !file.accepted()) {
+        crate::cli::report_problems(&file.path, &file.parsed.errors);
+    }
+    let rejected = files.iter().filter(|file| !file.accepted()).count();
+    let ruleset = Ruleset::compile(&rulefiles::accepted(files), &opened.table);
+    ruleset.prepare();
+    let rejected = u32::try_from(rejected).unwrap_or(u32::MAX);
+    let journal = opened.journal()?;
+    let cursor = journal.evaluated().map_err(Failure::store)?;
+    let active = journal.ruleset().map_err(Failure::store)?;
+    detector::activate(&opened.store, active, &ruleset, rejected).map_err(Failure::store)?;
+    info!(rules = ruleset.len(), rejected, after = %cursor.commit(), "detecting");
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    let mut detector =
+        Detector::new(store.clone(), Arc::new(ruleset), &journal).map_err(Failure::store)?;
+    tasks.spawn_thread("detector", move || follow(&store, &table, &cursor, &mut detector, &stop));
+    Ok(())
+}
+
+fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
+    let index = opened.open_index()?;
+    let mut indexer = Indexer::new(&index, &opened.store).map_err(Failure::store)?;
+    let cursor = index.cursor();
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("indexer", move || follow(&store, &table, &cursor, &mut indexer, &stop));
+    Ok(index)
+}
+
+async fn start_listener(
+    config: config::Listener,
+    intake: &StoreIntake,
+    opened: &Opened,
+    tasks: &mut Tasks,
+) -> Result<String, Failure> {
+    let decoders = decoders(opened, config.sources)?;
+    let listener_config = ListenerConfig {
+        advertised: config.advertised,
+        topics: config.topics,
+        auto_create: config.auto_create,
+        ..ListenerConfig::new(config.listen)
+    };
+    let listener =
+        Listener::bind(listener_config, Arc::new(intake.clone()), decoders, Arc::new(SystemClock))
+            .await
+            .map_err(Failure::usage)?;
+    let address = listener.local_addr();
+    let stop = tasks.stop();
+    tasks.spawn("kafka listener", async move { Ok(listener.run(stop).await?) });
+    Ok(format!("kafka listener {address}"))
+}
+
+fn start_consumer(
+    config: config::Kafka,
+    intake: &StoreIntake,
+    opened: &Opened,
+    tasks: &mut Tasks,
+) -> Result<(), Failure> {
+    let decoders = decoders(opened, config.sources)?;
+    let store = opened.store.clone();
+    let facts = Arc::new(move |fact: Fact| {
+        if let Err(failure) = append_facts(&store, &system("ingest"), vec![fact]) {
+            error!(error = format!("{:#}", failure.into_error()), "a fact could not be written");
+        }
+    });
+    let consumer_config = ConsumerConfig {
+        properties: config.properties,
+        instance: Some(config.instance),
+        ..ConsumerConfig::new(config.brokers, config.group, config.topics)
+    };
+    let intake = Arc::new(intake.clone());
+    let stop = tasks.stop();
+    let consumer = Consumer::new(consumer_config, intake, decoders, Arc::new(SystemClock), facts)
+        .map_err(Failure::usage)?;
+    tasks.spawn_thread("kafka consumer", move || Ok(consumer.run(&stop)?));
+    Ok(())
+}
+
+/// A decoder for each topic, of the type that the configuration gives it.
+fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
+    let standard = opened.decoding(SourceType::Auto, "".into())?;
+    let table = Arc::clone(&opened.table);
+    Ok(Arc::new(move |source: &str| {
+        let topic = source.split_once(':').map_or(source, |(_, topic)| topic);
+        let mut options = standard.clone();
+        options.source_type = sources.of(topic);
+        options.source = source.into();
+        Box::new(Decoder::new(Arc::clone(&table), options)) as Box<dyn Decode>
+    }))
+}
+
+async fn stop_asked() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        error!("cannot listen for signals; stop with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,398 @@
+//! Reads one log from its first byte to its last and holds each against the others: the body of `verify`.
+
+use crate::{
+    block,
+    crypt::Key,
+    disk::File,
+    error::StoreError,
+    footer::Footer,
+    frame::{self, FrameError, Framed, Kind},
+    keys::Masters,
+    note::Checkpoint,
+    opened::{BlockRef, read_head},
+    recover,
+    scan::{Damage, Piece, scan},
+    segment::{self, SegmentHeader, TRAILER_BYTES},
+    stream::StreamId,
+    tree::{self, Frontier, Hash},
+    verify::{Fault, LogError},
+};
+use custos_event::{CommitNo, Seq, Timestamp};
+use std::path::{Path, PathBuf};
+use zstd::dict::DecoderDictionary;
+
+/// What somebody says of a log.
+pub(crate) enum Claim {
+    Note(Checkpoint),
+    /// A note that is none.
+    Fault(LogError),
+}
+
+/// Damage whose meaning is judged when all logs were read.
+pub(crate) struct Judged {
+    pub(crate) damage: Damage,
+    pub(crate) next: Seq,
+    pub(crate) followed: bool,
+    pub(crate) segment: String,
+    pub(crate) message: String,
+}
+
+pub(crate) struct Audit<'a> {
+    pub(crate) id: StreamId,
+    masters: &'a Masters,
+    /// By size; those at or below the tree's size are done.
+    notes: Vec<Checkpoint>,
+    notes_done: usize,
+    pub(crate) claimed_size: u64,
+    pub(crate) frontier: Frontier,
+    pub(crate) first: Seq,
+    pub(crate) records: u64,
+    pub(crate) synced_through: CommitNo,
+    /// Commit numbers read, as runs.
+    pub(crate) commits: Vec<(u64, u64)>,
+    /// Commit numbers that no log needs to hold, by what segment headers say.
+    pub(crate) burnt: Vec<(u64, u64)>,
+    pub(crate) errors: Vec<LogError>,
+    pub(crate) damages: Vec<Judged>,
+    last_at: Timestamp,
+    /// Something is wrong or missing right before: the next segment or frame says how the tree stands.
+    broken: bool,
+}
+
+/// The segment that is being read.
+struct Reading<'a> {
+    name: String,
+    header: SegmentHeader,
+    key: Key,
+    bytes: &'a [u8],
+    header_bytes: u64,
+    last: bool,
+    dictionary: Option<DecoderDictionary<'static>>,
+    blocks: Vec<BlockRef>,
+    nodes: Vec<Hash>,
+    next_counter: u64,
+}
+
+impl<'a> Audit<'a> {
+    pub(crate) fn new(id: StreamId, masters: &'a Masters, claims: Vec<Claim>) -> Self {
+        let (mut notes, mut errors) = (Vec::new(), Vec::new());
+        for claim in claims {
+            match claim {
+                Claim::Note(note) => notes.push(note),
+                Claim::Fault(error) => errors.push(error),
+            }
+        }
+        notes.sort_by_key(|note| note.size);
+        Self {
+            id,
+            masters,
+            claimed_size: notes.last().map_or(0, |note| note.size),
+            notes,
+            notes_done: 0,
+            frontier: Frontier::default(),
+            first: Seq(0),
+            records: 0,
+            synced_through: CommitNo(0),
+            commits: Vec::new(),
+            burnt: Vec::new(),
+            errors,
+            damages: Vec::new(),
+            last_at: Timestamp(i64::MIN),
+            broken: false,
+        }
+    }
+
+    pub(crate) fn run(&mut self, files: &[PathBuf]) -> Result<(), StoreError> {
+        self.check_notes();
+        for (index, path) in files.iter().enumerate() {
+            self.segment(path, index == 0, index + 1 == files.len())?;
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, kind: Fault, segment: &str, message: impl Into<String>) {
+        let (segment, seq) = (Some(segment.to_owned()), Some(Seq(self.frontier.size())));
+        self.errors.push(LogError { kind, segment, seq, message: message.into() });
+    }
+
+    fn segment(&mut self, path: &Path, first: bool, last: bool) -> Result<(), StoreError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = File::open(path)?;
+        let (header, key, header_bytes) = match read_head(&file, self.masters) {
+            Ok(head) => head,
+            Err(StoreError::Damaged { reason, .. }) => {
+                self.lost_segment(&file, name, last, reason)?;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let named = segment::parse_name(path);
+        if named != Some((header.partition, header.number)) || header.log != self.id.0 {
+            self.fault(Fault::Corrupt, &name, "the segment belongs elsewhere");
+            self.broken = true;
+            return Ok(());
+        }
+        self.arrive(&header, &name, first);
+        let mut bytes = file.read_from(header_bytes)?;
+        if header.sealed {
+            let trailer = bytes.len().saturating_sub(TRAILER_BYTES);
+            let footer_at = segment::footer_at(&bytes.split_off(trailer));
+            let reading = Reading::new(name, header, key, &bytes, header_bytes, false);
+            self.sealed(reading, footer_at);
+        } else {
+            let reading = Reading::new(name, header, key, &bytes, header_bytes, last);
+            self.frames(reading);
+        }
+        Ok(())
+    }
+
+    /// A segment whose header does not read.
+    fn lost_segment(
+        &mut self,
+        file: &File,
+        segment: String,
+        last: bool,
+        message: String,
+    ) -> Result<(), StoreError> {
+        let bytes = file.read_from(0)?;
+        let unfinished = last && scan(&bytes, 0).0.len() <= 1;
+        let end = bytes.len();
+        let error = FrameError::NoMagic;
+        let damage = Damage { at: 0, end, framed: None, error, unfinished };
+        let next = Seq(self.frontier.size());
+        let followed = !unfinished;
+        self.damages.push(Judged { damage, next, followed, segment, message });
+        self.broken = true;
+        Ok(())
+    }
+
+    /// Whether the segment begins where the one before it ended.
+    fn arrive(&mut self, header: &SegmentHeader, name: &str, first: bool) {
+        self.synced_through = self.synced_through.max(header.synced_through);
+        let burnt = (header.synced_through.next().0, header.first_commit.0.saturating_sub(1));
+        self.burnt.extend(Some(burnt).filter(|(first, last)| first <= last));
+        let stands = header.frontier();
+        if stands.as_ref() == Some(&self.frontier) {
+            self.broken = false;
+            return;
+        }
+        let (here, there) = (self.frontier.size(), header.first_seq.0);
+        if !self.broken {
+            let message = match here.cmp(&there) {
+                std::cmp::Ordering::Less => {
+                    format!("records {here} to {} before it are missing", there - 1)
+                }
+                std::cmp::Ordering::Greater => {
+                    format!("it begins at {there}, inside the one before")
+                }
+                std::cmp::Ordering::Equal => {
+                    "the records before it are not those it was written after".into()
+                }
+            };
+            self.fault(Fault::Corrupt, name, message);
+        }
+        self.first = if first { header.first_seq } else { self.first };
+        self.frontier = stands.unwrap_or_default();
+        self.broken = false;
+        self.check_notes();
+    }
+
+    /// Compares the root with that of each note of just this size.
+    fn check_notes(&mut self) {
+        while let Some(note) = self.notes.get(self.notes_done) {
+            if note.size > self.frontier.size() {
+                break;
+            }
+            self.notes_done += 1;
+            if note.size == self.frontier.size() && note.root != self.frontier.root() {
+                let message =
+                    format!("the first {} records are not those of the checkpoint", note.size);
+                let seq = Some(Seq(note.size));
+                self.errors.push(LogError { kind: Fault::Mismatch, segment: None, seq, message });
+            }
+        }
+    }
+
+    fn frames<'b>(&mut self, mut reading: Reading<'b>) -> Reading<'b> {
+        let (pieces, _) = scan(reading.bytes, 0);
+        let count = pieces.len();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            let followed = !reading.last || index + 1 < count;
+            let damage = match piece {
+                Piece::Frame { at, framed } => match self.take(&mut reading, at, &framed) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let end = at + framed.frame_bytes();
+                        Damage { at, end, framed: Some(framed), error, unfinished: false }
+                    }
+                },
+                Piece::Damage(damage) => damage,
+            };
+            let at = reading.header_bytes + damage.at as u64;
+            let message = format!("byte {at}: {}", damage.error);
+            let (next, segment) = (Seq(self.frontier.size()), reading.name.clone());
+            self.damages.push(Judged { damage, next, followed, segment, message });
+            self.broken = true;
+        }
+        reading
+    }
+
+    /// Checks and takes in one whole frame.
+    fn take(
+        &mut self,
+        reading: &mut Reading<'_>,
+        at: usize,
+        framed: &Framed,
+    ) -> Result<(), FrameError> {
+        let (header, segment) = (&framed.header, &reading.header);
+        let ours = (header.log, header.partition, header.key)
+            == (segment.log, segment.partition, segment.key);
+        if !ours || header.counter < reading.next_counter {
+            return Err(FrameError::Forged);
+        }
+        let bytes = reading.bytes.get(at..).unwrap_or_default();
+        let raw = frame::open(bytes, framed, &reading.key, reading.dictionary.as_ref())?;
+        reading.next_counter = header.counter.saturating_add(1);
+        match (header.kind, segment.sealed) {
+            (Kind::Commit, false) | (Kind::Block, true) => {}
+            (Kind::Dictionary, true) => {
+                reading.dictionary = Some(DecoderDictionary::copy(&raw));
+                return Ok(());
+            }
+            (Kind::Footer, true) => {
+                let footer = Footer::decode(&raw, header).map_err(FrameError::Body)?;
+                self.check_footer(reading, &footer);
+                return Ok(());
+            }
+            _ => return Err(FrameError::Forged),
+        }
+        self.synced_through = self.synced_through.max(header.synced_through);
+        self.stand(framed, segment.sealed, &reading.name);
+        let block = block::read(header, raw)?;
+        reading.blocks.push(BlockRef::of(reading.header_bytes + at as u64, framed));
+        for part in &block.parts {
+            self.saw(part.commit.0, part.at, &reading.name);
+        }
+        for (_, record) in block.iter() {
+            self.frontier.push(tree::leaf(&record), &mut reading.nodes);
+            self.records += 1;
+            self.check_notes();
+        }
+        Ok(())
+    }
+
+    /// Whether a frame begins where the one before it ended.
+    fn stand(&mut self, framed: &Framed, sealed: bool, name: &str) {
+        let header = &framed.header;
+        let stands = if sealed { None } else { header.frontier() };
+        let right = match &stands {
+            Some(stands) => *stands == self.frontier,
+            None => sealed && header.first_seq.0 == self.frontier.size(),
+        };
+        if right {
+            // Only a footer tells how the tree stands after damage among blocks.
+            self.broken &= sealed;
+            return;
+        }
+        if !self.broken {
+            let at = header.first_seq;
+            let message = format!("the frame of record {at} does not follow the one before it");
+            self.fault(Fault::Corrupt, name, message);
+        }
+        match stands {
+            Some(stands) => {
+                self.frontier = stands;
+                self.broken = false;
+            }
+            // In a sealed segment the tree stays wrong up to its footer; places are kept right.
+            None => recover::lose(&mut self.frontier, header.first_seq.0),
+        }
+    }
+
+    fn saw(&mut self, commit: u64, at: Timestamp, name: &str) {
+        if at < self.last_at {
+            self.fault(
+                Fault::Corrupt,
+                name,
+                format!("commit {commit} is older than the one before"),
+            );
+        }
+        self.last_at = self.last_at.max(at);
+        match self.commits.last_mut() {
+            Some((_, last)) if *last == commit => {}
+            Some((_, last)) if *last + 1 == commit => *last = commit,
+            Some((_, last)) if *last > commit => {
+                let message = format!("commit {commit} comes after commit {last}");
+                self.fault(Fault::Corrupt, name, message);
+            }
+            _ => self.commits.push((commit, commit)),
+        }
+    }
+
+    fn sealed(&mut self, reading: Reading<'_>, footer_at: Option<u64>) {
+        let (end, name) = (reading.header_bytes + reading.bytes.len() as u64, reading.name.clone());
+        let last_frame = |reading: &Reading<'_>| reading.footer_at_end(footer_at, end);
+        let before = self.errors.len() + self.damages.len();
+        let reading = self.frames(reading);
+        if !last_frame(&reading) && self.errors.len() + self.damages.len() == before {
+            self.fault(
+                Fault::Corrupt,
+                &name,
+                "the end of the sealed segment is damaged or missing",
+            );
+            self.broken = true;
+        }
+    }
+
+    /// The index must be that of the blocks just read.
+    fn check_footer(&mut self, reading: &Reading<'_>, footer: &Footer) {
+        if self.broken {
+            self.frontier = footer.frontier.clone();
+            self.broken = false;
+            return;
+        }
+        let same = footer.blocks == reading.blocks
+            && footer.nodes == reading.nodes
+            && footer.frontier == self.frontier;
+        if !same {
+            self.fault(
+                Fault::Corrupt,
+                &reading.name,
+                "the footer is not that of the blocks before it",
+            );
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        name: String,
+        header: SegmentHeader,
+        key: Key,
+        bytes: &'a [u8],
+        header_bytes: u64,
+        last: bool,
+    ) -> Self {
+        Self {
+            name,
+            header,
+            key,
+            bytes,
+            header_bytes,
+            last,
+            dictionary: None,
+            blocks: Vec::new(),
+            nodes: Vec::new(),
+            next_counter: 0,
+        }
+    }
+
+    /// Whether the trailer points at a whole frame that is the last one.
+    fn footer_at_end(&self, footer_at: Option<u64>, end: u64) -> bool {
+        let at = footer_at.and_then(|at| at.checked_sub(self.header_bytes));
+        let at = at.and_then(|at| usize::try_from(at).ok());
+        let framed = at.and_then(|at| frame::check(self.bytes.get(at..)?).ok());
+        let Some((framed, at)) = framed.zip(footer_at) else { return false };
+        framed.header.kind == Kind::Footer && at + framed.frame_bytes() as u64 == end
+    }
+}

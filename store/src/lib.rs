@@ -1,0 +1,53 @@
+//! The log, the only truth: what was appended is durable, ordered, encrypted and tamper-evident.
+//!
+//! [`Store`] is the door. One writer gives every append its commit number; readers and followers see only
+//! what is durable. The bytes are described in FORMAT.md. Read in this order: `frame`, `block`,
+//! `segment`, `footer` (bytes), `writer`, `syncer` (appending), `recover`, `judge` (opening),
+//! `read`, `follow` (reading), `seal`, `checkpoint`, `verify`; `disk` touches the disk for all.
+
+#![warn(clippy::indexing_slicing)]
+
+mod audit;
+mod block;
+mod cache;
+pub mod catalog;
+mod checkpoint;
+mod crypt;
+mod disk;
+mod error;
+mod follow;
+mod footer;
+mod found;
+mod frame;
+#[cfg(test)]
+mod golden;
+mod judge;
+mod keeper;
+pub mod keys;
+mod note;
+mod opened;
+mod options;
+mod queue;
+mod read;
+mod recover;
+mod ring;
+mod scan;
+mod seal;
+mod segment;
+mod shared;
+mod store;
+mod stream;
+mod syncer;
+mod table;
+mod ticket;
+pub mod tree;
+mod verify;
+mod writer;
+
+pub use error::StoreError;
+pub use follow::Follower;
+pub use note::{Checkpoint, NoteError};
+pub use options::Options;
+pub use store::Store;
+pub use ticket::Ticket;
+pub use verify::{Fault, LogError, LogReport, VerifyOptions, verify};

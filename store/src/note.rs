@@ -1,0 +1,206 @@
+//! Signed tree heads in text: C2SP tlog-checkpoint in a C2SP signed note, Ed25519.
+
+use crate::{crypt::hex, tree::Hash};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use custos_event::{LogId, Partition};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+/// Signature type 1 of a signed note.
+const ED25519: u8 = 1;
+const SIGNATURE_MARK: &str = "\u{2014} ";
+
+/// What a checkpoint says of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log's name, which is also the name of the key that signs for it.
+    pub origin: String,
+    /// How many records the tree has.
+    pub size: u64,
+    pub root: Hash,
+    /// The whole note, signatures and all.
+    pub note: String,
+}
+
+/// A text that is no checkpoint, or none signed by the key at hand.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NoteError {
+    #[error("is no checkpoint: {0}")]
+    Form(&'static str),
+    #[error("'{0}' is no public key; expected NAME+HASH+BASE64, as 'custos log key' prints it")]
+    Key(String),
+    #[error("no given key is that of {0}")]
+    UnknownOrigin(String),
+    #[error("the signature of {0} is not by the given key")]
+    Forged(String),
+}
+
+/// Names the log within its node and the node by its key: `custos-1f2e3d4c/telemetry`.
+pub(crate) fn origin(key: &VerifyingKey, log: LogId, partition: Partition) -> String {
+    let node = hex(Sha256::digest(key.to_bytes()).split_at(4).0);
+    match partition.0 {
+        0 => format!("custos-{node}/{log}"),
+        part => format!("custos-{node}/{log}/{part}"),
+    }
+}
+
+fn key_hash(name: &str, key: &VerifyingKey) -> [u8; 4] {
+    let digest: Hash = Sha256::new()
+        .chain_update(name)
+        .chain_update([b'\n', ED25519])
+        .chain_update(key.to_bytes())
+        .finalize()
+        .into();
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
+/// The key in the text form of signed notes, for the log `name`.
+pub(crate) fn public_key(name: &str, key: &VerifyingKey) -> String {
+    let bytes = [&[ED25519], key.to_bytes().as_slice()].concat();
+    format!("{name}+{}+{}", hex(&key_hash(name, key)), BASE64.encode(bytes))
+}
+
+pub(crate) fn sign(key: &SigningKey, origin: &str, size: u64, root: Hash) -> Checkpoint {
+    let body = format!("{origin}\n{size}\n{}\n", BASE64.encode(root));
+    let signature = key.sign(body.as_bytes()).to_bytes();
+    let signed = [&key_hash(origin, &key.verifying_key()), signature.as_slice()].concat();
+    let note = format!("{body}\n{SIGNATURE_MARK}{origin} {}\n", BASE64.encode(signed));
+    Checkpoint { origin: origin.into(), size, root, note }
+}
+
+/// Keys by the names they sign for, one a line; empty lines and lines from `#` on are passed over.
+pub(crate) fn parse_keys(text: &str) -> Result<Vec<(String, VerifyingKey)>, NoteError> {
+    let lines =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| parse_key(line).ok_or_else(|| NoteError::Key(line.into()))).collect()
+}
+
+fn parse_key(line: &str) -> Option<(String, VerifyingKey)> {
+    let (name, rest) = line.split_once('+')?;
+    let (hash, bytes) = rest.split_once('+')?;
+    let bytes = BASE64.decode(bytes).ok()?;
+    let (&ED25519, bytes) = bytes.split_first()? else { return None };
+    let key = VerifyingKey::from_bytes(bytes.try_into().ok()?).ok()?;
+    (hash == hex(&key_hash(name, &key))).then(|| (name.to_owned(), key))
+}
+
+/// Reads the notes in `text`, one after the other. A last one that breaks off is left out when
+/// `tolerant` is set: it was being written when the machine stopped.
+pub(crate) fn parse_all(text: &str, tolerant: bool) -> Result<Vec<Checkpoint>, NoteError> {
+    let mut notes = Vec::new();
+    let mut rest = text.trim_start_matches('\n');
+    while !rest.is_empty() {
+        let (note, after) = cut_note(rest);
+        match parse(note) {
+            Ok(checkpoint) => notes.push(checkpoint),
+            Err(_) if tolerant && !after.contains("\n\n") => {}
+            Err(error) => return Err(error),
+        }
+        rest = after.trim_start_matches('\n');
+    }
+    Ok(notes)
+}
+
+/// Cuts after the signature lines that follow the first empty line.
+fn cut_note(text: &str) -> (&str, &str) {
+    let Some(blank) = text.find("\n\n") else { return (text, "") };
+    let mut end = blank + 2;
+    while let Some(tail) = text.get(end..).filter(|tail| tail.starts_with(SIGNATURE_MARK)) {
+        end += tail.find('\n').map_or(tail.len(), |at| at + 1);
+    }
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+fn parse(note: &str) -> Result<Checkpoint, NoteError> {
+    let (body, signatures) =
+        note.split_once("\n\n").ok_or(NoteError::Form("it has no empty line"))?;
+    let mut lines = body.lines();
+    let origin = lines.next().filter(|line| !line.is_empty());
+    let origin = origin.ok_or(NoteError::Form("it has no origin"))?.to_owned();
+    let size = lines.next().ok_or(NoteError::Form("it has no size"))?;
+    let plain = size == "0" || (!size.starts_with('0') && size.bytes().all(|b| b.is_ascii_digit()));
+    let size = size.parse().ok().filter(|_| plain);
+    let size = size.ok_or(NoteError::Form("its size is no number"))?;
+    let root = lines.next().and_then(|line| BASE64.decode(line).ok());
+    let root = root.and_then(|bytes| bytes.try_into().ok());
+    let root = root.ok_or(NoteError::Form("its root is no hash in base64"))?;
+    if !signatures.starts_with(SIGNATURE_MARK) || !note.ends_with('\n') {
+        return Err(NoteError::Form("it is not signed"));
+    }
+    Ok(Checkpoint { origin, size, root, note: note.to_owned() })
+}
+
+impl Checkpoint {
+    /// Whether the key of this checkpoint's origin, among `keys`, signed it.
+    pub(crate) fn check(&self, keys: &[(String, VerifyingKey)]) -> Result<(), NoteError> {
+        let key = keys.iter().find(|(name, _)| *name == self.origin);
+        let (_, key) = key.ok_or_else(|| NoteError::UnknownOrigin(self.origin.clone()))?;
+        let forged = || NoteError::Forged(self.origin.clone());
+        let (body, signatures) = self.note.split_once("\n\n").ok_or_else(forged)?;
+        let ours = |line: &str| {
+            let (name, bytes) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
+            let bytes = BASE64.decode(bytes).ok()?;
+            let (hash, signature) = bytes.split_at_checked(4)?;
+            let known = name == self.origin && hash == key_hash(name, key);
+            known.then(|| Signature::from_slice(signature).ok()).flatten()
+        };
+        let signature = signatures.lines().find_map(ours).ok_or_else(forged)?;
+        let body = format!("{body}\n");
+        key.verify_strict(body.as_bytes(), &signature).map_err(|_| forged())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::from_bytes(&[5; 32])
+    }
+
+    #[test]
+    fn notes_one_after_the_other_read_back_and_check() {
+        let name = origin(&key().verifying_key(), LogId::TELEMETRY, Partition(0));
+        let keys = parse_keys(&public_key(&name, &key().verifying_key())).unwrap();
+        let one = sign(&key(), &name, 0, [1; 32]);
+        let two = sign(&key(), &name, 20, [2; 32]);
+        let text = format!("{}\n{}", one.note, two.note);
+        let read = parse_all(&text, false).unwrap();
+        assert_eq!(read, [one, two]);
+        assert!(read.iter().all(|note| note.check(&keys).is_ok()));
+        for cut in 1..read[1].note.len() {
+            if let Some(text) = text.get(..text.len() - cut) {
+                let kept = parse_all(text, true).unwrap();
+                assert!(kept.iter().all(|note| *note == read[0]), "cut {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_note_or_another_key_is_seen() {
+        let name = origin(&key().verifying_key(), LogId::JOURNAL, Partition(1));
+        assert!(name.ends_with("/journal/1"));
+        let note = sign(&key(), &name, 7, [2; 32]);
+        let keys = parse_keys(&public_key(&name, &key().verifying_key())).unwrap();
+        let changed = parse_all(&note.note.replacen("\n7\n", "\n8\n", 1), false).unwrap();
+        assert_eq!(changed[0].check(&keys), Err(NoteError::Forged(name.clone())));
+        let other = SigningKey::from_bytes(&[6; 32]).verifying_key();
+        let other = parse_keys(&public_key(&name, &other)).unwrap();
+        assert_eq!(note.check(&other), Err(NoteError::Forged(name.clone())));
+        assert_eq!(note.check(&[]), Err(NoteError::UnknownOrigin(name)));
+    }
+
+    #[test]
+    fn a_crooked_key_or_note_is_refused_with_the_reason() {
+        assert!(parse_keys("custos+00000000+AAAA").is_err());
+        for (text, reason) in [
+            ("a", "no empty line"),
+            ("a\n\n— a b\n", "no size"),
+            ("a\n01\nAA==\n\n— a b\n", "size is no number"),
+            ("a\n1\nAA==\n\n— a b\n", "no hash"),
+        ] {
+            let error = parse_all(text, false).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

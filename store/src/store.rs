@@ -1,0 +1,312 @@
+//! The handle to an open data folder: appending, reading, following, closing.
+
+use crate::{
+    cache::Cache,
+    checkpoint, disk,
+    error::StoreError,
+    follow::Follower,
+    keeper::{self, Pending},
+    keys::Keyring,
+    note::Checkpoint,
+    options::Options,
+    queue::Queue,
+    read,
+    recover::{Recovered, recover},
+    ring::Ring,
+    shared::Shared,
+    syncer,
+    table::Tables,
+    ticket::{Ticket, block_on},
+    writer::Writer,
+};
+use bytes::Bytes;
+use custos_event::{
+    Append, CommitNo, Committed, Cursor, Fact, LogId, Partition, Position, ProducerEntry, Seq,
+    SourceRange,
+    commit::{LogReader, ReadError},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, RwLock, mpsc},
+    thread::JoinHandle,
+};
+
+/// The format of the data folder as a whole; its parts have versions of their own.
+const FORMAT: u64 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+
+/// An open data folder. Clones are the same store; it closes with [`Store::close`] or the last of them.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    writer: JoinHandle<()>,
+    syncer: JoinHandle<()>,
+    keepers: Vec<JoinHandle<()>>,
+    _lock: disk::Lock,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.0.shared.dir).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens `dir` for this process alone. The facts say what recovery cut or set aside: append them.
+    pub fn open(dir: &Path, options: Options) -> Result<(Self, Vec<Fact>), StoreError> {
+        let new = is_new(dir, &options)?;
+        disk::create_dir(dir)?;
+        let lock = disk::Lock::take(dir)?;
+        let keyring = Keyring::load(dir, options.master_key.as_deref(), new)?;
+        if new {
+            let text = format!("custos-store {FORMAT}\n");
+            disk::replace(&dir.join(FORMAT_FILE), text.as_bytes())?;
+        }
+        let recovered = recover(dir, &keyring)?;
+        let Recovered { streams, unsealed, last_commit, last_held, last_at, facts } = recovered;
+        let shared = Arc::new(Shared {
+            dir: dir.to_path_buf(),
+            keyring,
+            streams: RwLock::new(streams),
+            cache: Cache::new(options.cache_bytes),
+            ring: Ring::new(last_commit, options.ring_bytes),
+            queue: Queue::new(options.queue_bytes),
+            pending: Pending::default(),
+            options,
+        });
+        for job in unsealed {
+            shared.pending.seal(job);
+        }
+        let threads = start(&shared, (last_commit, last_held), last_at, lock)?;
+        let inner = Inner { shared, threads: Mutex::new(Some(threads)) };
+        Ok((Self(Arc::new(inner)), facts))
+    }
+
+    /// Takes its place in the order of appends, waiting for room first; the ticket tells when it is durable.
+    /// Dropping the ticket does not take the append back.
+    pub async fn submit(&self, append: Append) -> Result<Ticket, StoreError> {
+        let answered = self.0.shared.queue.submit(append).await?;
+        Ok(Ticket::new(answered))
+    }
+
+    /// Appends, and returns when it is durable.
+    pub async fn append(&self, append: Append) -> Result<Committed, StoreError> {
+        self.submit(append).await?.await
+    }
+
+    /// [`Store::submit`] for a thread that may block.
+    pub fn submit_blocking(&self, append: Append) -> Result<Ticket, StoreError> {
+        block_on(self.submit(append))
+    }
+
+    /// [`Store::append`] for a thread that may block.
+    pub fn append_blocking(&self, append: Append) -> Result<Committed, StoreError> {
+        block_on(self.append(append))
+    }
+
+    /// The last durable commit; 0 before the first.
+    pub fn last_commit(&self) -> CommitNo {
+        self.0.shared.ring.last()
+    }
+
+    /// The place that the next durable record of a log takes: as many records as the log ever had.
+    pub fn next_seq(&self, log: LogId, partition: Partition) -> Seq {
+        self.0.shared.stream((log, partition)).map_or(Seq(0), |stream| stream.next_seq())
+    }
+
+    /// The logs that hold something, with their partitions.
+    pub fn logs(&self) -> Vec<(LogId, Partition)> {
+        self.0.shared.all_streams().iter().map(|stream| stream.id).collect()
+    }
+
+    /// A follower that gets every commit after the cursor.
+    pub fn follow(&self, cursor: &Cursor) -> Follower {
+        Follower::new(Arc::clone(&self.0.shared), cursor)
+    }
+
+    /// Lets every follower that waits return with nothing.
+    pub fn wake(&self) {
+        self.0.shared.ring.wake();
+    }
+
+    /// One entry; `None` where nothing is durable yet or retention has dropped it.
+    pub fn read(&self, at: Position) -> Result<Option<Bytes>, ReadError> {
+        let mut found = None;
+        self.scan(at.log, at.partition, at.seq, at.seq.plus(1), &mut |seq, bytes| {
+            found = (seq == at.seq).then_some(bytes);
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// How far each numbered source was taken in: the last range of each topic and partition.
+    pub fn sources(&self) -> Vec<SourceRange> {
+        self.tables().rows().sources.into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// The last five batches of each idempotent producer and partition.
+    pub fn producers(&self) -> Vec<ProducerEntry> {
+        self.tables().rows().producers.into_iter().map(|(row, _)| row).collect()
+    }
+
+    fn tables(&self) -> Tables {
+        let mut all = Tables::default();
+        for stream in self.0.shared.all_streams() {
+            all.apply(&stream.durable().tables.rows());
+        }
+        all
+    }
+
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.shared.keyring
+    }
+
+    /// Signs the durable tree head of every log, keeps and returns the checkpoints.
+    pub fn checkpoint(&self) -> Result<Vec<Checkpoint>, StoreError> {
+        checkpoint::save_all(&self.0.shared)
+    }
+
+    /// The public key that checks the checkpoints, in the text form of signed notes, a line for each log.
+    pub fn public_keys(&self) -> String {
+        let key = self.0.shared.keyring.signing().verifying_key();
+        checkpoint::public_keys(&key, self.logs().into_iter())
+    }
+
+    /// Waits until every segment that was closed so far is sealed; at once with `Options::seal` unset.
+    pub fn wait_sealed(&self) {
+        if self.0.shared.options.seal {
+            self.0.shared.pending.wait_sealed();
+        }
+    }
+
+    /// Why writing has ended, if it has: the process should end too.
+    pub fn failure(&self) -> Option<StoreError> {
+        self.0.shared.queue.failure()
+    }
+
+    /// Writes what is queued, signs a last checkpoint, ends the threads and gives the folder free.
+    /// Followers get what is left, then [`StoreError::Closed`].
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.0.close()
+    }
+}
+
+impl LogReader for Store {
+    fn scan(
+        &self,
+        log: LogId,
+        partition: Partition,
+        from: Seq,
+        to: Seq,
+        each: &mut dyn FnMut(Seq, Bytes) -> bool,
+    ) -> Result<(), ReadError> {
+        read::scan(&self.0.shared, (log, partition), from, to, each)
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), StoreError> {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(threads) = threads else { return Ok(()) };
+        self.shared.queue.close();
+        let mut joined = vec![threads.writer.join(), threads.syncer.join()];
+        self.shared.pending.close();
+        joined.extend(threads.keepers.into_iter().map(JoinHandle::join));
+        self.shared.ring.close();
+        if joined.iter().any(Result::is_err) {
+            self.shared.queue.fail("a thread of the store has panicked");
+        }
+        if let Some(failure) = self.shared.queue.failure() {
+            return Err(failure);
+        }
+        checkpoint::save_all(&self.shared).map(|_| ())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(error = %error.chain(), "the store did not close cleanly");
+        }
+    }
+}
+
+/// Checks the folder's version; true if there is no store yet.
+fn is_new(dir: &Path, options: &Options) -> Result<bool, StoreError> {
+    let path = dir.join(FORMAT_FILE);
+    let Some(bytes) = disk::read(&path)? else {
+        return if options.create {
+            Ok(true)
+        } else {
+            Err(StoreError::Missing { dir: dir.into() })
+        };
+    };
+    check_format(&path, &bytes).map(|()| false)
+}
+
+/// Reads the version of the data folder, and refuses a newer one.
+pub(crate) fn check_folder(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join(FORMAT_FILE);
+    let bytes = disk::read(&path)?.ok_or_else(|| StoreError::Missing { dir: dir.into() })?;
+    check_format(&path, &bytes)
+}
+
+fn check_format(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let text = String::from_utf8_lossy(bytes);
+    let version = text.trim().strip_prefix("custos-store ").and_then(|n| n.parse().ok());
+    match version {
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => {
+            Err(StoreError::Newer { path: path.into(), found, reads: FORMAT })
+        }
+        _ => Err(StoreError::damaged(path, "it does not say which format the folder has")),
+    }
+}
+
+fn start(
+    shared: &Arc<Shared>,
+    commits: (CommitNo, CommitNo),
+    last_at: custos_event::Timestamp,
+    lock: disk::Lock,
+) -> Result<Threads, StoreError> {
+    let (to_syncer, flights) = mpsc::sync_channel(1);
+    let writer = Writer::new(Arc::clone(shared), commits, last_at, to_syncer)?;
+    let of = |run: fn(&Shared)| {
+        let shared = Arc::clone(shared);
+        move || run(&shared)
+    };
+    let mut keepers = vec![spawn(shared, "custos-notes", of(keeper::keep_checkpoints))?];
+    if shared.options.seal {
+        keepers.push(spawn(shared, "custos-seal", of(keeper::keep_sealing))?);
+    }
+    let syncing = Arc::clone(shared);
+    Ok(Threads {
+        syncer: spawn(shared, "custos-sync", move || syncer::run(&syncing, &flights))?,
+        writer: spawn(shared, "custos-write", move || writer.run())?,
+        keepers,
+        _lock: lock,
+    })
+}
+
+fn spawn(
+    shared: &Arc<Shared>,
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let queue = Arc::clone(shared);
+    let run = move || {
+        // A thread that is gone answers nobody: whoever waits for it must be told.
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            queue.queue.fail("a thread of the store has panicked");
+        }
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|e| StoreError::io("start a thread for", &shared.dir, e))
+}

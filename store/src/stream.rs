@@ -1,0 +1,83 @@
+//! One log (and partition) in memory: its segments in order, and the state after its last durable commit.
+
+use crate::{opened::Opened, table::Tables, tree::Frontier};
+use custos_event::{CommitNo, LogId, Partition, Seq};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+pub(crate) type StreamId = (LogId, Partition);
+
+/// One segment file. Replaced, never changed, when it is sealed.
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) first_seq: Seq,
+    pub(crate) first_commit: CommitNo,
+    /// Kept open while it is not sealed; sealed ones are opened when somebody reads them.
+    pub(crate) live: Option<Arc<Opened>>,
+}
+
+/// The state after the last durable commit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) frontier: Frontier,
+    pub(crate) tables: Tables,
+}
+
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    segments: RwLock<Vec<Arc<Segment>>>,
+    durable: Mutex<Durable>,
+    /// Of how many records the last kept checkpoint speaks.
+    saved_size: Mutex<Option<u64>>,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        id: StreamId,
+        segments: Vec<Arc<Segment>>,
+        durable: Durable,
+        saved_size: Option<u64>,
+    ) -> Self {
+        let (segments, durable) = (RwLock::new(segments), Mutex::new(durable));
+        Self { id, segments, durable, saved_size: Mutex::new(saved_size) }
+    }
+
+    pub(crate) fn saved_size(&self) -> MutexGuard<'_, Option<u64>> {
+        self.saved_size.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn durable(&self) -> MutexGuard<'_, Durable> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place that the next record takes once all that is durable is counted.
+    pub(crate) fn next_seq(&self) -> Seq {
+        Seq(self.durable().frontier.size())
+    }
+
+    pub(crate) fn add(&self, segment: Arc<Segment>) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+    }
+
+    pub(crate) fn replace(&self, sealed: Segment) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = segments.iter_mut().find(|old| old.number == sealed.number) {
+            *place = Arc::new(sealed);
+        }
+    }
+
+    /// The segments from the one that holds what `before` says comes before what is sought.
+    pub(crate) fn segments_from(&self, before: impl Fn(&Segment) -> bool) -> Vec<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let start = segments.partition_point(|segment| before(segment)).saturating_sub(1);
+        segments.get(start..).unwrap_or_default().to_vec()
+    }
+
+    pub(crate) fn last_number(&self) -> u64 {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().map(|segment| segment.number).max().unwrap_or(0)
+    }
+}

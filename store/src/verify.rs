@@ -1,0 +1,263 @@
+//! `custos log verify`: reads every byte of every segment and says what is not as it was written. Reads
+//! only, needs no lock, and may run beside a server that writes.
+
+use crate::{
+    audit::{Audit, Claim},
+    checkpoint,
+    disk::{self, Lock},
+    error::StoreError,
+    found::identify,
+    judge::{Verdict, Witness, judge},
+    keys::Keyring,
+    note::{self, Checkpoint, NoteError},
+    store::check_folder,
+    stream::StreamId,
+    tree::Hash,
+};
+use custos_event::{CommitNo, LogId, Partition, Seq};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// What to hold the logs against besides what the folder itself says.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyOptions {
+    /// Signed notes kept elsewhere, and the public key in text: see [`crate::Store::public_keys`].
+    pub checkpoint: Option<(String, String)>,
+    /// As in [`crate::Options::master_key`].
+    pub master_key: Option<PathBuf>,
+}
+
+/// What is wrong with a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A write that was never finished; the next start cuts it off.
+    Torn,
+    /// A last frame with wrong bytes of which nothing tells whether it was ever acknowledged.
+    Undecided,
+    /// The log is shorter than it once was.
+    Truncated,
+    /// Bytes that were durable are not what they were, or are gone.
+    Corrupt,
+    /// The records are whole but not those that a checkpoint speaks of.
+    Mismatch,
+    /// A checkpoint is not signed by the key it should be.
+    Signature,
+}
+
+impl Fault {
+    /// The word that CLI.md has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Torn => "torn",
+            Self::Undecided => "undecided",
+            Self::Truncated => "truncated",
+            Self::Corrupt => "corrupt",
+            Self::Mismatch => "mismatch",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogError {
+    pub kind: Fault,
+    /// The segment's file name, where one is at fault.
+    pub segment: Option<String>,
+    /// The first place concerned.
+    pub seq: Option<Seq>,
+    pub message: String,
+}
+
+/// What was found of one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReport {
+    pub log: LogId,
+    pub partition: Partition,
+    /// The first and last places that are there; no last one if the log is empty.
+    pub first: Seq,
+    pub last: Option<Seq>,
+    /// How many records were read.
+    pub records: u64,
+    /// The tree's root over everything up to the last place.
+    pub root: Hash,
+    pub errors: Vec<LogError>,
+}
+
+impl LogReport {
+    pub fn is_ok(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+/// Verifies all logs of the data folder `dir`, one report each.
+pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, StoreError> {
+    check_folder(dir)?;
+    let keyring = Keyring::load(dir, options.master_key.as_deref(), false)?;
+    // Before the segments are listed: what a checkpoint speaks of by now is in them.
+    let mut claims = kept(dir, &keyring)?;
+    given(options, &keyring, &mut claims);
+    let mut files = BTreeMap::<StreamId, Vec<PathBuf>>::new();
+    for path in all_segments(dir)? {
+        if let Some((id, _)) = identify(dir, &path) {
+            files.entry(id).or_default().push(path);
+        }
+    }
+    let live = Lock::is_held(dir);
+    let ids: BTreeSet<_> = files.keys().chain(claims.keys()).copied().collect();
+    let mut audits = Vec::new();
+    for id in ids {
+        let claims = claims.remove(&id).unwrap_or_default();
+        let mut audit = Audit::new(id, keyring.masters(), claims);
+        audit.run(&files.remove(&id).unwrap_or_default())?;
+        audits.push(audit);
+    }
+    let synced = audits.iter().map(|audit| audit.synced_through).max().unwrap_or_default();
+    let missing = first_missing(&audits);
+    let witness =
+        Witness { synced_through: synced, missing: missing.is_some_and(|m| m <= synced), size: 0 };
+    if let (Some(missing), false) = (missing, live) {
+        tell_of_missing(&mut audits, missing);
+    }
+    Ok(audits.into_iter().map(|audit| report(audit, witness, live)).collect())
+}
+
+/// The checkpoints in the folder, and complaints of those that do not read.
+fn kept(dir: &Path, keyring: &Keyring) -> Result<BTreeMap<StreamId, Vec<Claim>>, StoreError> {
+    let mut claims = BTreeMap::new();
+    for path in disk::list(&dir.join(checkpoint::FOLDER))? {
+        let Some(id) = checkpoint::identify(&path) else { continue };
+        let of_log = match checkpoint::load(dir, id, keyring) {
+            Ok(notes) => notes.into_iter().map(Claim::Note).collect(),
+            Err(StoreError::Damaged { reason, .. }) => vec![Claim::Fault(LogError {
+                kind: Fault::Signature,
+                segment: None,
+                seq: None,
+                message: format!("{}: {reason}", path.display()),
+            })],
+            Err(error) => return Err(error),
+        };
+        claims.insert(id, of_log);
+    }
+    Ok(claims)
+}
+
+/// The checkpoints that the caller holds, under the key that the caller holds.
+fn given(options: &VerifyOptions, keyring: &Keyring, claims: &mut BTreeMap<StreamId, Vec<Claim>>) {
+    let Some((notes, keys)) = &options.checkpoint else { return };
+    let fault = |message: String| {
+        Claim::Fault(LogError { kind: Fault::Signature, segment: None, seq: None, message })
+    };
+    let read = note::parse_keys(keys).and_then(|keys| {
+        let notes = note::parse_all(notes, false)?;
+        if notes.is_empty() { Err(NoteError::Form("it is empty")) } else { Ok((keys, notes)) }
+    });
+    let (keys, notes) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            let telemetry = (LogId::TELEMETRY, Partition(0));
+            claims.entry(telemetry).or_default().push(fault(error.to_string()));
+            return;
+        }
+    };
+    for note in notes {
+        let id = log_of(&note, keyring);
+        let claim = match (note.check(&keys), id) {
+            (Err(error), _) => fault(error.to_string()),
+            (Ok(()), None) => fault(format!("checkpoint of {} is not of this folder", note.origin)),
+            (Ok(()), Some(_)) => Claim::Note(note),
+        };
+        claims.entry(id.unwrap_or((LogId::TELEMETRY, Partition(0)))).or_default().push(claim);
+    }
+}
+
+/// Which log of this folder a note speaks of.
+fn log_of(note: &Checkpoint, keyring: &Keyring) -> Option<StreamId> {
+    let key = keyring.signing().verifying_key();
+    let mut parts = note.origin.split('/').skip(1);
+    let log = parts.next()?.parse().ok()?;
+    let partition = parts.next().map_or(Some(0), |part| part.parse().ok())?;
+    let id = (log, Partition(partition));
+    (note::origin(&key, id.0, id.1) == note.origin).then_some(id)
+}
+
+fn all_segments(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut files = Vec::new();
+    for folder in disk::list(dir)? {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.parse::<LogId>().is_ok()) {
+            files.extend(disk::list(&folder)?);
+        }
+    }
+    Ok(files)
+}
+
+/// The lowest commit number that no log has though higher ones are there, burnt ones apart.
+fn first_missing(audits: &[Audit<'_>]) -> Option<CommitNo> {
+    let runs = audits.iter().flat_map(|audit| audit.commits.iter().chain(&audit.burnt));
+    let mut runs: Vec<_> = runs.copied().collect();
+    runs.sort_unstable();
+    let mut expected: Option<u64> = None;
+    for (first, last) in runs {
+        match expected {
+            Some(expected) if first > expected => return Some(CommitNo(expected)),
+            _ => expected = expected.max(Some(last.saturating_add(1))),
+        }
+    }
+    None
+}
+
+/// A missing commit is told of one log, and only where no other damage explains it.
+fn tell_of_missing(audits: &mut [Audit<'_>], missing: CommitNo) {
+    let explained = audits.iter().any(|a| !a.errors.is_empty() || !a.damages.is_empty());
+    if let (false, Some(audit)) = (explained, audits.first_mut()) {
+        audit.errors.push(LogError {
+            kind: Fault::Corrupt,
+            segment: None,
+            seq: None,
+            message: format!("commit {missing} is in no log, though later ones are"),
+        });
+    }
+}
+
+fn report(mut audit: Audit<'_>, witness: Witness, live: bool) -> LogReport {
+    let size = audit.claimed_size;
+    let witness = Witness { size, ..witness };
+    let mut at_end = false;
+    for found in std::mem::take(&mut audit.damages) {
+        let verdict = judge(&found.damage, found.next, found.followed, &witness);
+        at_end |= !found.followed;
+        let kind = match verdict {
+            Verdict::Corrupt => Fault::Corrupt,
+            // The running server is just writing it.
+            Verdict::Torn | Verdict::Undecided if live => continue,
+            Verdict::Torn => Fault::Torn,
+            Verdict::Undecided => Fault::Undecided,
+        };
+        audit.errors.push(LogError {
+            kind,
+            segment: Some(found.segment),
+            seq: Some(found.next),
+            message: found.message,
+        });
+    }
+    let end = audit.frontier.size();
+    if end < size && (live || !at_end) {
+        audit.errors.push(LogError {
+            kind: Fault::Truncated,
+            segment: None,
+            seq: Some(Seq(end)),
+            message: format!("the log has {end} records, a checkpoint speaks of {size}"),
+        });
+    }
+    LogReport {
+        log: audit.id.0,
+        partition: audit.id.1,
+        first: audit.first,
+        last: end.checked_sub(1).filter(|last| *last >= audit.first.0).map(Seq),
+        records: audit.records,
+        root: audit.frontier.root(),
+        errors: audit.errors,
+    }
+}

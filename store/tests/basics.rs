@@ -1,0 +1,114 @@
+//! The store as its callers use it: append, read, follow, close, open again.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use custos_event::{Append, Cursor, LogId, Partition, Position, Seq, commit::LogReader};
+use custos_store::{Store, StoreError, VerifyOptions, verify};
+use std::time::Duration;
+
+#[test]
+fn what_was_appended_is_read_followed_and_found_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, facts) = Store::open(dir.path(), options()).unwrap();
+    assert!(facts.is_empty());
+    let one = store.append_blocking(append(LogId::TELEMETRY, &["a", "bb"])).unwrap();
+    let two = store.append_blocking(append(LogId::JOURNAL, &["fact"])).unwrap();
+    let three = store.append_blocking(append(LogId::TELEMETRY, &["", "d"])).unwrap();
+    assert_eq!([one.commit.0, two.commit.0, three.commit.0], [1, 2, 3]);
+    assert_eq!([one.first.0, two.first.0, three.first.0], [0, 0, 2]);
+    let live = follow_all(&store);
+    let position = Position { log: LogId::TELEMETRY, partition: Partition(0), seq: Seq(1) };
+    assert_eq!(store.read(position).unwrap().unwrap(), "bb");
+    store.close().unwrap();
+    assert!(matches!(
+        store.append_blocking(append(LogId::TELEMETRY, &["x"])),
+        Err(StoreError::Closed)
+    ));
+    assert_ok(dir.path());
+
+    let (store, facts) = Store::open(dir.path(), options()).unwrap();
+    assert!(facts.is_empty(), "{facts:?}");
+    assert_eq!(follow_all(&store), live);
+    assert_eq!(store.last_commit().0, 3);
+    assert_eq!(store.read(position).unwrap().unwrap(), "bb");
+    let four = store.append_blocking(append(LogId::TELEMETRY, &["e"])).unwrap();
+    assert_eq!((four.commit.0, four.first.0), (4, 4));
+    let mut seen = Vec::new();
+    store
+        .scan(LogId::TELEMETRY, Partition(0), Seq(1), Seq(9), &mut |seq, bytes| {
+            seen.push((seq.0, bytes.to_vec()));
+            true
+        })
+        .unwrap();
+    let expected: Vec<(u64, &[u8])> = vec![(1, b"bb"), (2, b""), (3, b"d"), (4, b"e")];
+    assert!(seen.iter().map(|(seq, bytes)| (*seq, &bytes[..])).eq(expected));
+}
+
+#[test]
+fn a_second_opener_is_refused_and_told_who_holds_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let error = Store::open(dir.path(), options()).unwrap_err();
+    assert!(matches!(&error, StoreError::Locked { pid, .. } if *pid == Some(std::process::id())));
+    assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+    drop(store);
+    Store::open(dir.path(), options()).unwrap();
+}
+
+#[test]
+fn a_folder_of_a_newer_version_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("FORMAT"), "custos-store 2\n").unwrap();
+    let error = Store::open(dir.path(), options()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 2, reads: 1, .. }), "{error}");
+    assert!(matches!(verify(dir.path(), &VerifyOptions::default()), Err(StoreError::Newer { .. })));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_made_only_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut wanted = options();
+    wanted.create = false;
+    let error = Store::open(&dir.path().join("no"), wanted).unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    assert!(!dir.path().join("no").exists());
+}
+
+#[test]
+fn a_follower_that_waits_gets_commits_as_they_come_and_ends_with_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let mut follower = store.follow(&Cursor::default());
+    let thread = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        loop {
+            match follower.next(10, 1 << 20, Duration::from_mins(1)) {
+                Ok(commits) => seen.extend(commits.into_iter().map(|commit| commit.commit.0)),
+                Err(StoreError::Closed) => return seen,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    for n in 0..20 {
+        store.append_blocking(append(LogId(n % 2), &["x"])).unwrap();
+    }
+    store.wake();
+    store.close().unwrap();
+    assert_eq!(thread.join().unwrap(), (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_append_that_no_frame_holds_is_refused_with_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let entry = custos_event::Entry { bytes: vec![7; 9 << 20].into(), parsed: None };
+    let big = Append::new(LogId::TELEMETRY, vec![entry.clone(); 8]);
+    let error = store.append_blocking(big).unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+    let fits = Append::new(LogId::TELEMETRY, vec![entry; 5]);
+    assert_eq!(store.append_blocking(fits).unwrap().first.0, 0);
+}

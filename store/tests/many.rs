@@ -1,0 +1,109 @@
+//! Many callers at once: groups form, nobody's order is broken, nobody waits for ever.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use custos_event::{Append, Entry, LogId};
+use custos_store::{Store, StoreError};
+use std::collections::BTreeMap;
+
+#[test]
+fn callers_share_frames_and_each_keeps_its_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                let submit = |n| {
+                    let log = if n % 50 == 0 { LogId::JOURNAL } else { LogId::TELEMETRY };
+                    store.submit_blocking(append(log, &[&format!("{caller} {n}"), "and"])).unwrap()
+                };
+                let tickets: Vec<_> = (0..300).map(submit).collect();
+                let places: Vec<_> = tickets.into_iter().map(|t| t.wait().unwrap()).collect();
+                assert!(places.is_sorted_by_key(|place| (place.commit, place.first)));
+            });
+        }
+    });
+    let seen = follow_all(&store);
+    assert!(seen.len() < 8 * 300 / 2, "{} commits for 2,400 appends", seen.len());
+    let mut last = BTreeMap::new();
+    let texts = seen.iter().flat_map(|commit| commit.3.iter().map(|text| (commit.1, text)));
+    for (log, text) in texts.filter(|(_, text)| *text != "and") {
+        let text = std::str::from_utf8(text).unwrap();
+        let (caller, n) = text.split_once(' ').unwrap();
+        let n: i32 = n.parse().unwrap();
+        assert_eq!(log == LogId::JOURNAL, n % 50 == 0, "{text} is in {log}");
+        assert_eq!(last.insert(caller.to_owned(), n).unwrap_or(-1), n - 1, "caller {caller}");
+    }
+    assert!(last.len() == 8 && last.values().all(|n| *n == 299));
+    store.close().unwrap();
+    assert_ok(dir.path());
+}
+
+#[test]
+fn appends_wait_for_room_instead_of_filling_the_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut narrow = options();
+    narrow.queue_bytes = 1_000;
+    let (store, _) = Store::open(dir.path(), narrow).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let entry = Entry { bytes: vec![b'x'; 700].into(), parsed: None };
+                    // The second is larger than the whole queue, and still goes through, alone.
+                    let big = Entry { bytes: vec![b'y'; 5_000].into(), parsed: None };
+                    for entry in [entry, big] {
+                        store.append_blocking(Append::new(LogId::TELEMETRY, vec![entry])).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(follow_all(&store).iter().map(|commit| commit.3.len()).sum::<usize>(), 160);
+}
+
+#[test]
+fn a_closing_store_answers_everyone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let acked = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    for n in 0_usize.. {
+                        match store.append_blocking(append(LogId::TELEMETRY, &["x"])) {
+                            Ok(_) => {}
+                            Err(StoreError::Closed) => return n,
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    0
+                })
+            })
+            .collect();
+        while store.last_commit().0 < 20 {
+            std::thread::yield_now();
+        }
+        store.close().unwrap();
+        callers.into_iter().map(|caller| caller.join().unwrap()).sum::<usize>()
+    });
+    assert_ok(dir.path());
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    assert_eq!(follow_all(&store).iter().map(|commit| commit.3.len()).sum::<usize>(), acked);
+}
+
+#[test]
+fn dropping_the_last_handle_closes_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..3_u64 {
+        let (store, _) = Store::open(dir.path(), options()).unwrap();
+        let clone = store.clone();
+        drop(store);
+        assert_eq!(clone.append_blocking(append(LogId::JOURNAL, &["x"])).unwrap().first.0, n);
+    }
+    assert_ok(dir.path());
+}

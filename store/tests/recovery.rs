@@ -1,0 +1,229 @@
+//! Torn tail, corruption, undecided: what a start and `verify` make of damaged bytes, and that the rest of
+//! the log is still there.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::*;
+use custos_event::{Fact, LogId, Partition};
+use custos_store::Store;
+use std::path::{Path, PathBuf};
+
+const LOG: LogId = LogId::TELEMETRY;
+
+/// A data folder as a crash leaves it: every append acknowledged, nothing closed. Only the first segment
+/// of telemetry is of interest; what was reserved behind its frames is cut off.
+struct Image {
+    dir: tempfile::TempDir,
+    segment: PathBuf,
+    bytes: Vec<u8>,
+    /// Where each frame begins, and where the last one ends.
+    frames: Vec<usize>,
+}
+
+fn crash_image(prepare: impl FnOnce(&Store)) -> Image {
+    let work = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(work.path(), options()).unwrap();
+    prepare(&store);
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(work.path(), dir.path());
+    let segment = segments(dir.path(), LOG).remove(0);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes.truncate(used);
+    std::fs::write(&segment, &bytes).unwrap();
+    let mut frames: Vec<_> = (0..used - 4).filter(|at| bytes[*at..].starts_with(b"CuFr")).collect();
+    frames.push(used);
+    Image { dir, segment, bytes, frames }
+}
+
+fn five_appends(store: &Store) {
+    for n in 0..5_usize {
+        let text = format!("record {n} ").repeat(20 + n);
+        store.append_blocking(append(LOG, &[&text, "second"])).unwrap();
+    }
+}
+
+impl Image {
+    /// The folder with the segment's bytes replaced.
+    fn with(&self, bytes: &[u8]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(self.dir.path(), dir.path());
+        let segment = self.segment.strip_prefix(self.dir.path()).unwrap();
+        std::fs::write(dir.path().join(segment), bytes).unwrap();
+        dir
+    }
+}
+
+/// Opens, checks that every record of `whole` frames is there, appends one, and verifies.
+fn check_start(dir: &Path, whole: usize, expected: &str) {
+    let (store, facts) = Store::open(dir, options()).unwrap();
+    let kinds: Vec<_> = facts
+        .iter()
+        .map(|fact| match fact {
+            Fact::TailCut { saved_as, .. } => {
+                assert!(dir.join(saved_as).exists(), "{saved_as}");
+                "cut"
+            }
+            Fact::RangeQuarantined { .. } => "quarantined",
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(kinds.join(" "), expected, "{facts:?}");
+    let seen = follow_all(&store);
+    assert_eq!(seen.iter().filter(|commit| commit.1 == LOG).count(), whole);
+    store.append_blocking(append(LOG, &["after"])).unwrap();
+    store.close().unwrap();
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_is_torn_and_everything_before_it_is_kept() {
+    let image = crash_image(five_appends);
+    let from = image.frames[2];
+    for cut in from..=image.bytes.len() {
+        let whole = image.frames.iter().filter(|end| **end <= cut).count() - 1;
+        let boundary = image.frames.contains(&cut);
+        let mut bytes = image.bytes[..cut].to_vec();
+        if cut % 2 == 0 {
+            bytes.resize(image.bytes.len() + 700, 0);
+        }
+        let dir = image.with(&bytes);
+        let expected: &[&str] = if boundary { &[] } else { &["telemetry torn"] };
+        // A frame that ends in zeros is whole again when zeros follow.
+        let whole_again = image.frames.get(whole + 1).is_some_and(|end| {
+            bytes.get(..*end).is_some_and(|bytes| *bytes == image.bytes[..*end])
+        });
+        if whole_again && !boundary {
+            continue;
+        }
+        assert_eq!(faults(dir.path()), expected, "cut at {cut} of {}", image.bytes.len());
+        // A start takes some syncs: at each fifth byte, and around each frame's end.
+        if cut % 5 == 0 || image.frames.iter().any(|end| end.abs_diff(cut) < 2) {
+            check_start(dir.path(), whole, if boundary { "" } else { "cut" });
+            assert_ok(dir.path());
+        }
+    }
+}
+
+#[test]
+fn a_tail_below_a_checkpoint_is_never_taken_for_torn() {
+    let image = crash_image(|store| {
+        five_appends(store);
+        store.checkpoint().unwrap();
+    });
+    for cut in (image.frames[3]..image.bytes.len()).step_by(9).chain([image.frames[4]]) {
+        let dir = image.with(&image.bytes[..cut]);
+        let whole = image.frames.iter().filter(|end| **end <= cut).count() - 1;
+        let found = faults(dir.path());
+        let expected = if image.frames.contains(&cut) { "truncated" } else { "corrupt" };
+        assert!(found.contains(&format!("telemetry {expected}")), "cut at {cut}: {found:?}");
+        assert!(!found.iter().any(|fault| fault.ends_with("torn")), "cut at {cut}: {found:?}");
+        let (store, facts) = Store::open(dir.path(), options()).unwrap();
+        let told = facts.iter().all(|fact| matches!(fact, Fact::RangeQuarantined { .. }));
+        assert!(told && !facts.is_empty(), "cut at {cut}: {facts:?}");
+        let next = store.append_blocking(append(LOG, &["after"])).unwrap();
+        assert_eq!(next.first.0, 10, "no place below a checkpoint is given twice");
+        assert_eq!(follow_all(&store).len(), whole + 1);
+        // Until its segment is rewritten, each start finds the same damage and tells of it.
+        store.wait_sealed();
+        store.close().unwrap();
+        let (_, facts) = Store::open(dir.path(), options()).unwrap();
+        assert!(facts.is_empty(), "told once: {facts:?}");
+        assert!(!faults(dir.path()).is_empty(), "verify goes on telling");
+    }
+}
+
+#[test]
+fn a_tail_that_another_log_vouches_for_is_corrupt() {
+    let image = crash_image(|store| {
+        five_appends(store);
+        store.append_blocking(append(LogId::JOURNAL, &["later"])).unwrap();
+    });
+    for cut in (image.frames[4]..image.bytes.len()).step_by(5) {
+        let dir = image.with(&image.bytes[..cut]);
+        let found = faults(dir.path());
+        assert_eq!(found.len(), 1, "cut at {cut}: {found:?}");
+        assert!(found[0].ends_with("corrupt"), "cut at {cut}: {found:?}");
+        if cut > image.frames[4] {
+            check_start(dir.path(), 4, "quarantined");
+        }
+    }
+}
+
+#[test]
+fn a_whole_last_frame_with_wrong_bytes_is_undecided_and_its_number_not_given_again() {
+    let image = crash_image(five_appends);
+    let mut bytes = image.bytes.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    let dir = image.with(&bytes);
+    assert_eq!(faults(dir.path()), ["telemetry undecided"]);
+    let (store, facts) = Store::open(dir.path(), options()).unwrap();
+    assert!(matches!(facts[..], [Fact::TailCut { .. }]), "{facts:?}");
+    assert_eq!(store.last_commit().0, 5);
+    assert_eq!(store.append_blocking(append(LOG, &["after"])).unwrap().commit.0, 6);
+    store.close().unwrap();
+    assert_ok(dir.path());
+}
+
+#[test]
+fn damage_in_the_middle_is_set_aside_and_the_rest_is_read() {
+    let image = crash_image(five_appends);
+    for frame in 0..4 {
+        for at in [image.frames[frame] + 1, image.frames[frame] + 60, image.frames[frame + 1] - 9] {
+            let mut bytes = image.bytes.clone();
+            bytes[at] ^= 0x10;
+            let dir = image.with(&bytes);
+            assert_eq!(faults(dir.path()), ["telemetry corrupt"], "byte {at}");
+            check_start(dir.path(), 4, "quarantined");
+            let (store, facts) = Store::open(dir.path(), options()).unwrap();
+            assert!(facts.is_empty(), "{facts:?}");
+            assert_eq!(store.next_seq(LOG, Partition::default()).0, 11);
+            store.close().unwrap();
+            assert_eq!(faults(dir.path()), ["telemetry corrupt"], "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_was_only_being_created_is_removed() {
+    let image = crash_image(five_appends);
+    let dir = image.with(&image.bytes);
+    let next = dir.path().join("telemetry/0000000002.seg");
+    for bytes in [vec![], vec![0; 4096], image.bytes[..50].to_vec()] {
+        std::fs::write(&next, &bytes).unwrap();
+        let torn = bytes.iter().any(|byte| *byte != 0);
+        let (store, facts) = Store::open(dir.path(), options()).unwrap();
+        assert_eq!(facts.len(), usize::from(torn), "{facts:?}");
+        assert!(!next.exists());
+        drop(store);
+        assert_ok(dir.path());
+    }
+}
+
+#[test]
+fn verify_beside_a_running_store_takes_its_open_tail_for_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    five_appends(&store);
+    assert_ok(dir.path());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                store.append_blocking(append(LOG, &["more", "and more"])).unwrap();
+                store.append_blocking(append(LogId::JOURNAL, &["fact"])).unwrap();
+            }
+        });
+        for _ in 0..20 {
+            assert_ok(dir.path());
+            store.checkpoint().unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands, from a fresh clone, by one command:
+#   bash tests/run.sh            all steps
+#   bash tests/run.sh e2e        only the named steps, after the preparations they need
+# Installs what is missing (Debian packages as root or through sudo; the rest below .cache/). Writes
+# nothing outside the repository and the system's temporary folder.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly ROOT=$PWD CACHE=$PWD/.cache
+readonly CARGO_DENY=0.20.2
+readonly RUST_MIN=1.95
+export CARGO_TERM_COLOR=never RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+export CUSTOS_TEST_KAFKA=$CACHE/kafka CUSTOS_TEST_PYTHON=$CACHE/venv/bin/python
+export CUSTOS_SHARED_DATA=${CUSTOS_SHARED_DATA:-$ROOT/../shared/data}
+TEST_LOG=$(mktemp)
+trap 'rm -f "$TEST_LOG"' EXIT
+
+failures=()
+say() { printf '\n=== %s\n' "$*"; }
+die() { printf 'tests/run.sh: %s\n' "$*" >&2; exit 2; }
+
+# step NAME COMMAND…: runs it under a headline, tells how long it took, and remembers a failure.
+step() {
+    local name=$1 start=$SECONDS status
+    shift
+    say "$name"
+    # Not `if "$@"`: there the shell would not stop at the first failing command of a function.
+    set +e
+    (set -e; "$@")
+    status=$?
+    set -e
+    if [ $status = 0 ]; then
+        printf -- '--- %s: ok, %d s\n' "$name" $((SECONDS - start))
+    else
+        printf -- '--- %s: FAILED, %d s\n' "$name" $((SECONDS - start))
+        failures+=("$name")
+    fi
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# What each Debian package is for: the first word is a command or file that shows it is there.
+debian_packages() {
+    local wanted=() have package
+    while read -r have package; do
+        case $have in
+            /*) [ -e "$have" ] || wanted+=("$package") ;;
+            *) command -v "$have" >/dev/null || wanted+=("$package") ;;
+        esac
+    done <<'LIST'
+cc build-essential
+c++ build-essential
+make build-essential
+cmake cmake
+perl perl
+pkg-config pkg-config
+java openjdk-17-jre-headless
+mvn maven
+python3 python3
+kcat kcat
+LIST
+    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
+    if [ ${#wanted[@]} -gt 0 ]; then
+        echo "installing ${wanted[*]}"
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+    fi
+}
+
+rust() {
+    command -v cargo >/dev/null ||
+        die "no cargo on PATH; install Rust $RUST_MIN or newer (with rustfmt and clippy) by rustup"
+    local found
+    found=$(cargo --version | cut -d' ' -f2)
+    [ "$(printf '%s\n' "$RUST_MIN" "$found" | sort -V | head -1)" = "$RUST_MIN" ] ||
+        die "cargo $found is too old; Custos needs $RUST_MIN: 'rustup update stable', or put a newer one first on PATH"
+    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
+        die "rustfmt or clippy is missing: 'rustup component add rustfmt clippy'"
+    echo "cargo $found"
+}
+
+python_packages() {
+    if ! "$CUSTOS_TEST_PYTHON" -c 'import confluent_kafka, kafka' 2>/dev/null; then
+        python3 -m venv --clear "$CACHE/venv"
+        "$CACHE/venv/bin/pip" install -q --disable-pip-version-check -r tests/py/requirements.txt
+    fi
+    "$CACHE/venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i kafka
+}
+
+kafka_jars() {
+    local version
+    version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' tests/kafka/pom.xml)
+    if [ ! -e "$CACHE/kafka/kafka_2.13-$version.jar" ]; then
+        rm -rf "$CACHE/kafka"
+        mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies \
+            -DincludeScope=runtime -DoutputDirectory="$CACHE/kafka"
+    fi
+    local class
+    for class in kafka.Kafka kafka.tools.StorageTool; do
+        [[ $(java -cp "$CACHE/kafka/*" "$class" --help 2>&1 || true) == *[Uu][Ss][Aa][Gg][Ee]* ]] ||
+            die "Kafka $version has no main class $class; see tests/src/kafka.rs"
+    done
+    echo "Apache Kafka $version"
+}
+
+# The build from source takes about a minute on two cores; kept below .cache/, or taken from PATH.
+deny() {
+    local tool=$CACHE/tools/bin/cargo-deny
+    if [ "$(cargo-deny --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ]; then
+        tool=cargo-deny
+    elif [ "$("$tool" --version 2>/dev/null)" != "cargo-deny $CARGO_DENY" ]; then
+        CARGO_TARGET_DIR=$CACHE/tools/target cargo install -q --locked --debug \
+            --root "$CACHE/tools" --version "=$CARGO_DENY" cargo-deny
+        rm -rf "$CACHE/tools/target"
+    fi
+    # Advisories need a database from outside the package registries: see deny.toml.
+    "$tool" --log-level error check bans licenses sources
+}
+
+# tests ARGUMENTS…: cargo test, with its result lines kept for the totals at the end.
+tests() { cargo test --no-fail-fast "$@" 2>&1 | tee -a "$TEST_LOG"; }
+
+# With everything in one selection: each other one unifies the features of dependencies its own way and
+# compiles them again. Brings target/debug/custos too, which the end-to-end tests run.
+build() { cargo build --workspace --all-targets; }
+# The modules' own texts link to their parts, which are private: that is for readers of this tree.
+docs() {
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+        cargo doc --workspace --no-deps --document-private-items
+}
+
+wants() { [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }
+
+only=("$@")
+for name in "${only[@]}"; do
+    [[ " fmt clippy unit doc deny e2e " == *" $name "* ]] ||
+        die "no step '$name'; there are: fmt clippy unit doc deny e2e"
+done
+mkdir -p "$CACHE"
+
+step "Debian packages" debian_packages
+step "Rust" rust
+if wants e2e; then
+    step "Python packages" python_packages
+    step "Apache Kafka" kafka_jars
+fi
+[ ${#failures[@]} -eq 0 ] || die "cannot prepare: ${failures[*]}"
+
+if wants fmt; then step "cargo fmt" cargo fmt --all --check; fi
+if wants deny; then step "cargo deny" deny; fi
+if wants clippy; then step "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings; fi
+if wants unit || wants e2e; then step "cargo build" build; fi
+if wants unit && wants e2e; then
+    step "unit and end-to-end tests" tests --workspace
+elif wants unit; then
+    step "unit tests" tests --workspace --exclude custos-tests
+elif wants e2e; then
+    step "end-to-end tests" tests -p custos-tests
+fi
+if wants doc; then step "cargo doc" docs; fi
+
+say "total, $SECONDS s"
+awk '/^test result:/ { for (i = 1; i < NF; i++) {
+         if ($(i + 1) == "passed;") passed += $i
+         if ($(i + 1) == "failed;") failed += $i } }
+     END { printf "%d passed, %d failed\n", passed, failed }' "$TEST_LOG"
+if [ ${#failures[@]} -gt 0 ]; then
+    printf 'FAILED: %s\n' "${failures[@]}"
+    exit 1
+fi

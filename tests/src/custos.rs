@@ -1,0 +1,210 @@
+//! The binary under test: run once from the command line, or kept as a server that is killed and
+//! started again on the same folder and ports.
+
+use crate::{process::Running, root, wait};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+/// The first start of a debug build on a busy machine; a start after a kill has to recover too.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// RELIABILITY's promise for a clean stop.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// `$CUSTOS_BIN`, else the workspace's debug build.
+pub fn binary() -> PathBuf {
+    std::env::var_os("CUSTOS_BIN").map_or_else(|| target().join("debug/custos"), PathBuf::from)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// What one run of the command line gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The JSON values of standard output, one a line.
+    pub fn json(&self) -> Result<Vec<Value>> {
+        let lines = self.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let read = |line| serde_json::from_slice(line).context("standard output is not JSON lines");
+        lines.map(read).collect()
+    }
+
+    /// The only, or last, JSON value of standard output.
+    pub fn last_json(&self) -> Result<Value> {
+        self.json()?.pop().with_context(|| format!("no output; standard error: {}", self.stderr))
+    }
+
+    /// Fails unless it exited 0.
+    pub fn done(self) -> Result<Self> {
+        if self.code() != Some(0) {
+            bail!("custos ended with {}: {}", self.status, self.stderr);
+        }
+        Ok(self)
+    }
+}
+
+/// Runs `custos` with these words, without standard input.
+pub fn run<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Result<Ran> {
+    let mut command = Command::new(binary());
+    command.args(words).stdin(Stdio::null());
+    let output = command.output().with_context(|| {
+        format!("cannot run {}; `cargo build -p custos-server` makes it", binary().display())
+    })?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Ran { status: output.status, stdout: output.stdout, stderr })
+}
+
+/// A server on a folder and a configuration of its own.
+#[derive(Debug)]
+pub struct Node {
+    config: PathBuf,
+    data: PathBuf,
+    http: u16,
+    running: Option<Running>,
+}
+
+impl Node {
+    /// Writes `config` (its part below `data` and `[http]`) and starts a server on `folder`.
+    pub fn start(folder: &Path, http: u16, config: &str) -> Result<Self> {
+        let data = folder.join("data");
+        let file = folder.join("custos.toml");
+        let head =
+            format!("data = \"{}\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n", data.display());
+        fs::write(&file, head + config)?;
+        let mut node = Self { config: file, data, http, running: None };
+        node.restart()?;
+        Ok(node)
+    }
+
+    /// Starts it, again, and waits until it says that it is ready.
+    pub fn restart(&mut self) -> Result<()> {
+        self.running = None;
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(&self.config).stdout(Stdio::null());
+        let running = Running::start("custos serve", &mut command)?;
+        running.wait_for_line(START_LIMIT, |line| line.contains("ready"))?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    pub fn process_id(&self) -> Result<u32> {
+        Ok(self.running.as_ref().context("the server does not run")?.id())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        self.running.take().context("the server does not run")?.kill()
+    }
+
+    /// SIGTERM; fails unless it ends with 0 in time.
+    pub fn stop(&mut self) -> Result<()> {
+        let mut running = self.running.take().context("the server does not run")?;
+        let status = running.terminate(STOP_LIMIT)?;
+        if !status.success() {
+            bail!("custos ended with {status}:\n{}", running.shown());
+        }
+        Ok(())
+    }
+
+    /// Runs a command on this node's folder; the server must not hold it.
+    pub fn run(&self, words: &[&str]) -> Result<Ran> {
+        let data = self.data.to_string_lossy();
+        run(words.iter().copied().chain(["--data", &data]))
+    }
+
+    /// Kills the server `kills` times, each when it has gone an even share of the way that is left to `total`
+    /// stored records, and starts it again after each. Says how many kills left the count strictly between what it was at
+    /// that start and `total`: those that came in mid-progress.
+    pub fn kill_on_the_way(&mut self, total: u64, kills: u64, limit: Duration) -> Result<u64> {
+        let (mut before, mut mid_progress) = (0, 0);
+        for kill in 0..kills {
+            let due = before + (total - before) / (kills - kill + 1);
+            self.wait_for_stored(due, limit)?;
+            self.kill()?;
+            let now = self.stored_after_kill()?;
+            ensure!(now >= due, "{due} records were durable before the kill, {now} are after it");
+            if now > before && now < total {
+                mid_progress += 1;
+            }
+            before = now;
+            self.restart()?;
+        }
+        Ok(mid_progress)
+    }
+
+    /// Waits until the running server counts `at_least` durable records.
+    pub fn wait_for_stored(&self, at_least: u64, limit: Duration) -> Result<()> {
+        wait::until(&format!("{at_least} stored records"), limit, || {
+            let stored = self.metric("custos_log_records{log=\"telemetry\"}")?;
+            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+            Ok((stored >= at_least as f64).then_some(()))
+        })
+    }
+
+    /// How many records the telemetry log holds, by `custos log verify`; the server must not run. Everything
+    /// has to be whole.
+    pub fn stored(&self) -> Result<u64> {
+        telemetry_records(&self.run(&["log", "verify", "--json"])?.done()?.json()?)
+    }
+
+    /// The same after a kill, which may have cut a write short: that, and nothing else, may be at fault.
+    pub fn stored_after_kill(&self) -> Result<u64> {
+        let ran = self.run(&["log", "verify", "--json"])?;
+        let logs = ran.json()?;
+        let errors = logs.iter().filter_map(|log| log["errors"].as_array()).flatten();
+        for error in errors {
+            let cut_short = error["kind"] == "torn" || error["kind"] == "undecided";
+            ensure!(cut_short, "after a kill: {error}");
+        }
+        telemetry_records(&logs)
+    }
+
+    /// A metric, named with its labels as the server prints them; 0 where it has not been counted yet.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let body = self.get("/metrics")?;
+        let mut values = body.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(values.next().map(str::parse).transpose()?.unwrap_or(0.0))
+    }
+
+    /// The answer to a GET, head and body together.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+fn telemetry_records(logs: &[Value]) -> Result<u64> {
+    let telemetry = logs.iter().find(|log| log["log"] == "telemetry");
+    telemetry.map_or(Some(0), |log| log["records"].as_u64()).context("no number of records")
+}

@@ -1,0 +1,20 @@
+//! What the end-to-end tests share: real parts started and ended, real data, and the binary under test.
+//!
+//! Nothing here imports another crate of the workspace: these tests see Custos as a user does, by its
+//! command line, its ports and its files.
+
+pub mod clients;
+pub mod custos;
+pub mod data;
+pub mod kafka;
+pub mod process;
+pub mod totals;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

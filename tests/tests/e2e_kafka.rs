@@ -1,0 +1,211 @@
+//! Exactly once, whatever happens: real events by way of a real Kafka, and by way of the built-in listener,
+//! while the server is killed again and again; and the projections, thrown away and made anew.
+
+use anyhow::{Context, Result, ensure};
+use custos_tests::{
+    clients::{Producer, kcat_produce},
+    custos::Node,
+    data,
+    kafka::Kafka,
+    process::free_port,
+    root,
+    totals::{Place, Totals, answers},
+};
+use std::{fs, time::Duration};
+
+const KILLS: u64 = 20;
+const MID_PROGRESS_MIN: u64 = 10;
+
+/// 50,000 events take seconds; minutes are for a machine that does other things too.
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// One topic of the test: what it carries, and in how many partitions.
+struct Stream {
+    topic: &'static str,
+    partitions: i32,
+    source: &'static str,
+    file: &'static str,
+    count: usize,
+}
+
+const fn stream(
+    topic: &'static str,
+    partitions: i32,
+    source: &'static str,
+    file: &'static str,
+    count: usize,
+) -> Stream {
+    Stream { topic, partitions, source, file, count }
+}
+
+/// All of the recorded events but the largest file, of which a part.
+const STREAMS: &[Stream] = &[
+    stream("windows", 3, "windows-evtx", "windows-evtx-raw.jsonl.gz", 20_000),
+    stream("nxlog", 3, "windows-nxlog", "windows-nxlog-flat.jsonl.gz", 10_000),
+    stream("zeek", 2, "zeek", "zeek.jsonl.gz", 10_000),
+    stream("suricata", 1, "suricata", "suricata-eve.jsonl.gz", 1_000),
+    stream("cloudtrail", 1, "cloudtrail", "cloudtrail.jsonl.gz", 5_000),
+    stream("auth", 1, "syslog", "sshd-auth.log.gz", 10_000),
+    stream("web", 2, "apache", "apache-access.log.gz", 10_000),
+    stream("saas", 1, "auto", "saas-and-cloud.jsonl.gz", 5_000),
+];
+
+/// Of each producer: 10,000 lines take twenty seconds, longer than twenty kills and starts, so that a fast
+/// machine does not have everything stored after the first few.
+const LINES_A_SECOND: usize = 500;
+
+/// What each codec of the listener's test carries.
+const CODECS: &[(&str, &Stream)] = &[
+    ("gzip", &stream("by-gzip", 1, "windows-evtx", "windows-evtx-raw.jsonl.gz", 10_000)),
+    ("snappy", &stream("by-snappy", 2, "zeek", "zeek.jsonl.gz", 10_000)),
+    ("lz4", &stream("by-lz4", 1, "syslog", "sshd-auth.log.gz", 10_000)),
+    ("zstd", &stream("by-zstd", 3, "apache", "apache-access.log.gz", 10_000)),
+];
+
+impl Stream {
+    fn lines(&self) -> Result<Vec<Vec<u8>>> {
+        data::events(self.file, self.count)
+    }
+
+    /// Made lines, where the real ones are absent, are all of sshd.
+    fn source(&self) -> &str {
+        if data::folder().is_some() { self.source } else { "syslog" }
+    }
+}
+
+fn rules() -> String {
+    format!("[rules]\nfolders = [\"{}\"]\n", root().join("rules/detections").display())
+}
+
+fn consumer_config(kafka: &Kafka) -> String {
+    let topics: Vec<_> = STREAMS.iter().map(|stream| format!("\"{}\"", stream.topic)).collect();
+    let source = |s: &Stream| {
+        format!("[[kafka.sources]]\ntopic = \"{}\"\ntype = \"{}\"\n", s.topic, s.source())
+    };
+    format!(
+        "[kafka]\nbrokers = \"{}\"\ntopics = [{}]\n{}{}",
+        kafka.brokers(),
+        topics.join(", "),
+        STREAMS.iter().map(source).collect::<String>(),
+        rules(),
+    )
+}
+
+fn listener_config(port: u16) -> String {
+    let topic = |s: &Stream| {
+        format!(
+            "[[listener.topics]]\nname = \"{}\"\npartitions = {}\nsource = \"{}\"\n",
+            s.topic,
+            s.partitions,
+            s.source()
+        )
+    };
+    let topics: String = CODECS.iter().map(|(_, stream)| topic(stream)).collect();
+    format!("[listener]\nlisten = \"127.0.0.1:{port}\"\n{topics}{}", rules())
+}
+
+/// Fills Kafka, half of the topics by kcat and half by an idempotent confluent-kafka; says what is there.
+fn fill(kafka: &Kafka, folder: &std::path::Path) -> Result<Totals> {
+    let mut sent = Totals::default();
+    for (nth, stream) in STREAMS.iter().enumerate() {
+        kafka.create_topic(stream.topic, stream.partitions)?;
+        let lines = stream.lines()?;
+        if nth % 2 == 0 {
+            kcat_produce(&kafka.brokers(), stream.topic, &lines)?;
+        } else {
+            let file = folder.join(stream.topic);
+            fs::write(&file, lines.join(&b"\n"[..]))?;
+            Producer::start(&kafka.brokers(), stream.topic, &file, "zstd", 0)?.finish(LIMIT)?;
+        }
+        let held = kafka.read_all(stream.topic)?;
+        ensure!(held.len() == lines.len(), "{}: Kafka holds {}", stream.topic, held.len());
+        for record in held {
+            let topic = stream.topic.to_owned();
+            let place = Place { topic, partition: record.partition, offset: record.offset };
+            sent.add(place, &String::from_utf8_lossy(&record.value));
+        }
+    }
+    Ok(sent)
+}
+
+#[test]
+fn events_of_a_real_kafka_are_stored_exactly_once_through_twenty_kills() -> Result<()> {
+    let Some(libs) = Kafka::locate() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let kafka = Kafka::start(libs)?;
+    let sent = fill(&kafka, folder.path())?;
+    let total = u64::try_from(sent.count())?;
+
+    let mut node = Node::start(folder.path(), free_port()?, &consumer_config(&kafka))?;
+    let mid_progress = node.kill_on_the_way(total, KILLS, LIMIT)?;
+    println!("{mid_progress} of {KILLS} kills came in mid-progress");
+    ensure!(mid_progress >= MID_PROGRESS_MIN, "only {mid_progress} kills came in mid-progress");
+    node.wait_for_stored(total, LIMIT)?;
+    node.stop()?;
+
+    Totals::stored(&node)?.assert_same_as(&sent)?;
+    ensure!(node.stored()? == total, "more records than Kafka has");
+    projections_can_be_thrown_away(&node)
+}
+
+#[test]
+fn the_listener_stores_every_codec_exactly_once_through_twenty_kills() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let port = free_port()?;
+    let brokers = format!("127.0.0.1:{port}");
+    let mut node = Node::start(folder.path(), free_port()?, &listener_config(port))?;
+    let (mut total, mut producers) = (0, Vec::new());
+    for (codec, stream) in CODECS {
+        let lines = stream.lines()?;
+        total += u64::try_from(lines.len())?;
+        let file = folder.path().join(stream.topic);
+        fs::write(&file, lines.join(&b"\n"[..]))?;
+        let producer = Producer::start(&brokers, stream.topic, &file, codec, LINES_A_SECOND)?;
+        producers.push((stream.topic, lines, producer));
+    }
+    let mid_progress = node.kill_on_the_way(total, KILLS, LIMIT)?;
+    println!("{mid_progress} of {KILLS} kills came in mid-progress");
+    ensure!(mid_progress >= MID_PROGRESS_MIN, "only {mid_progress} kills came in mid-progress");
+
+    let mut sent = Totals::default();
+    for (topic, lines, producer) in producers {
+        let deliveries = producer.finish(LIMIT)?;
+        ensure!(deliveries.len() == lines.len(), "{topic}: {} acknowledged", deliveries.len());
+        for delivery in deliveries {
+            let line = lines.get(delivery.line).context("a line that was not sent")?;
+            let (partition, offset) = (delivery.partition, delivery.offset);
+            let place = Place { topic: topic.to_owned(), partition, offset };
+            sent.add(place, &String::from_utf8_lossy(line));
+        }
+    }
+    node.stop()?;
+    Totals::stored(&node)?.assert_same_as(&sent)?;
+    ensure!(node.stored()? == total, "more records than were sent");
+    projections_can_be_thrown_away(&node)
+}
+
+/// Deletes the index and the catalog; a rebuild gives the same answers byte for byte, and a replay of the
+/// rules the very alerts that the journal holds.
+fn projections_can_be_thrown_away(node: &Node) -> Result<()> {
+    let queries = [
+        "event.outcome:failure",
+        "sshd",
+        "user.name:root or source.ip:10.0.0.0/8",
+        "kafka.offset:7",
+    ];
+    let before = answers(node, &queries)?;
+    for projection in ["index", "catalog"] {
+        fs::remove_dir_all(node.data().join(projection))
+            .with_context(|| format!("there was no {projection} to delete"))?;
+    }
+    let rules = root().join("rules/detections");
+    let rules = rules.to_string_lossy();
+    let rebuilt = node.run(&["rebuild", "--json", "--rules", &rules])?.done()?.last_json()?;
+    ensure!(rebuilt["replay"]["missing"] == serde_json::json!([]), "{rebuilt}");
+    ensure!(rebuilt["replay"]["extra"] == serde_json::json!([]), "{rebuilt}");
+    ensure!(rebuilt["replay"]["same"] == rebuilt["alerts"], "{rebuilt}");
+    for ((what, before), (_, after)) in before.iter().zip(answers(node, &queries)?) {
+        ensure!(before == &after, "'{what}' gives another answer after the rebuild");
+    }
+    Ok(())
+}
