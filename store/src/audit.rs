@@ -102,10 +102,12 @@ impl<'a> Audit<'a> {
         }
     }
 
-    pub(crate) fn run(&mut self, files: &[PathBuf]) -> Result<(), StoreError> {
+    /// Reads `files`, of the last one only `end` bytes if that is given and it is still open.
+    pub(crate) fn run(&mut self, files: &[PathBuf], end: Option<usize>) -> Result<(), StoreError> {
         self.check_notes();
         for (index, path) in files.iter().enumerate() {
-            self.segment(path, index == 0, index + 1 == files.len())?;
+            let last = index + 1 == files.len();
+            self.segment(path, index == 0, last, end.filter(|_| last))?;
         }
         Ok(())
     }
@@ -115,13 +117,19 @@ impl<'a> Audit<'a> {
         self.errors.push(LogError { kind, segment, seq, message: message.into() });
     }
 
-    fn segment(&mut self, path: &Path, first: bool, last: bool) -> Result<(), StoreError> {
+    fn segment(
+        &mut self,
+        path: &Path,
+        first: bool,
+        last: bool,
+        end: Option<usize>,
+    ) -> Result<(), StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let file = File::open(path)?;
         let (header, key, header_bytes) = match read_head(&file, self.masters) {
             Ok(head) => head,
             Err(StoreError::Damaged { reason, .. }) => {
-                self.lost_segment(&file, name, last, reason)?;
+                self.lost_segment(&file, name, (last, end), reason)?;
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -140,6 +148,8 @@ impl<'a> Audit<'a> {
             let reading = Reading::new(name, header, key, &bytes, header_bytes, false);
             self.sealed(reading, footer_at);
         } else {
+            let head = usize::try_from(header_bytes).unwrap_or(usize::MAX);
+            bytes.truncate(end.map_or(usize::MAX, |end| end.saturating_sub(head)));
             let reading = Reading::new(name, header, key, &bytes, header_bytes, last);
             self.frames(reading);
         }
@@ -151,10 +161,11 @@ impl<'a> Audit<'a> {
         &mut self,
         file: &File,
         segment: String,
-        last: bool,
+        (last, end): (bool, Option<usize>),
         message: String,
     ) -> Result<(), StoreError> {
-        let bytes = file.read_from(0)?;
+        let mut bytes = file.read_from(0)?;
+        bytes.truncate(end.unwrap_or(usize::MAX));
         let unfinished = last && scan(&bytes, 0).0.len() <= 1;
         let end = bytes.len();
         let error = FrameError::NoMagic;

@@ -56,10 +56,7 @@ impl OpenBody {
         Ok(Self { file, header, key, header_bytes, bytes, pieces })
     }
     fn frames(&self) -> impl Iterator<Item = &frame::Header> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Frame { framed, .. } => Some(&framed.header),
-            Piece::Damage(_) => None,
-        })
+        self.pieces.iter().filter_map(Piece::header)
     }
 }
 

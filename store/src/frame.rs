@@ -17,6 +17,11 @@ pub(crate) const VERSION: u8 = 1;
 /// The header up to its sections.
 const FIXED_BYTES: usize = 96;
 pub(crate) const CRC_BYTES: usize = 4;
+/// A frame's last byte. It is not zero, so that the zeros of reserved room never pass for a frame's end: where
+/// it is missing, the frame was not written to its end.
+const END: u8 = 0xfe;
+/// The header's checksum, the checksum of it all, and the end mark.
+const AROUND_BODY_BYTES: usize = 2 * CRC_BYTES + 1;
 /// Room for 800 KiB of producers and some 100,000 sources of 60 bytes.
 pub(crate) const HEADER_BYTES_MAX: u32 = 8 << 20;
 /// One frame's raw bytes at most; an append may hold half of it, the rest is for lengths.
@@ -80,9 +85,8 @@ pub(crate) struct Framed {
 }
 
 impl Framed {
-    /// Header, its checksum, body, checksum of it all.
     pub(crate) fn frame_bytes(&self) -> usize {
-        self.header_bytes + CRC_BYTES + self.body_bytes + CRC_BYTES
+        self.header_bytes + self.body_bytes + AROUND_BODY_BYTES
     }
 }
 
@@ -204,12 +208,13 @@ pub(crate) fn build(
         return Err(impossible("header length"));
     }
     key.seal(header.counter, &out, &mut body).map_err(|_| FrameError::Forged)?;
-    out.reserve(body.len() + 2 * CRC_BYTES);
+    out.reserve(body.len() + AROUND_BODY_BYTES);
     let checksum = crc32c::crc32c(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out.extend_from_slice(&body);
     let checksum = crc32c::crc32c(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
+    out.push(END);
     Ok(out)
 }
 
@@ -219,7 +224,7 @@ pub(crate) fn claimed_bytes(bytes: &[u8]) -> Option<(u64, u64)> {
     reader.take(12, "header").ok()?;
     let header = u64::from(reader.u32("header length").ok()?);
     let body = u64::from(reader.u32("body length").ok()?);
-    Some((header, header + body + 2 * CRC_BYTES as u64))
+    Some((header, header + body + AROUND_BODY_BYTES as u64))
 }
 
 /// Reads the header at the front of `bytes`; the body need not be there.
@@ -286,10 +291,12 @@ fn decode(bytes: &[u8], header_bytes: usize) -> Result<Framed, FrameError> {
 /// Reads the header and checks that the whole frame is there and matches its checksum.
 pub(crate) fn check(bytes: &[u8]) -> Result<Framed, FrameError> {
     let framed = read_header(bytes)?;
-    let len = framed.frame_bytes();
-    let body = bytes.get(..len - CRC_BYTES).ok_or(FrameError::Checksum)?;
-    let stored = bytes.get(len - CRC_BYTES..len).ok_or(FrameError::Checksum)?;
-    if crc32c::crc32c(body).to_le_bytes() != stored {
+    let (frame, end) = bytes
+        .get(..framed.frame_bytes())
+        .and_then(<[u8]>::split_last_chunk::<{ CRC_BYTES + 1 }>)
+        .ok_or(FrameError::Checksum)?;
+    let [checksum @ .., mark] = end;
+    if crc32c::crc32c(frame).to_le_bytes() != *checksum || *mark != END {
         return Err(FrameError::Checksum);
     }
     Ok(framed)

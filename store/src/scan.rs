@@ -11,6 +11,16 @@ pub(crate) enum Piece {
     Damage(Damage),
 }
 
+impl Piece {
+    /// The header, if it is a frame.
+    pub(crate) fn header(&self) -> Option<&frame::Header> {
+        match self {
+            Self::Frame { framed, .. } => Some(&framed.header),
+            Self::Damage(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Damage {
     pub(crate) at: usize,

@@ -4,12 +4,14 @@
 use crate::{
     audit::{Audit, Claim},
     checkpoint,
-    disk::{self, Lock},
+    disk::{self, File, Lock},
     error::StoreError,
     found::identify,
     judge::{Verdict, Witness, judge},
-    keys::Keyring,
+    keys::{Keyring, Masters},
     note::{self, Checkpoint, NoteError},
+    opened::read_head,
+    scan::{Piece, scan},
     store::check_folder,
     stream::StreamId,
     tree::Hash,
@@ -98,29 +100,65 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, Sto
     // Before the segments are listed: what a checkpoint speaks of by now is in them.
     let mut claims = kept(dir, &keyring)?;
     given(options, &keyring, &mut claims);
-    let mut files = BTreeMap::<StreamId, Vec<PathBuf>>::new();
-    for path in all_segments(dir)? {
-        if let Some((id, _)) = identify(dir, &path) {
-            files.entry(id).or_default().push(path);
-        }
-    }
-    let live = Lock::is_held(dir);
+    let live = Live::find(dir, keyring.masters())?;
+    let mut files = segments(dir)?;
     let ids: BTreeSet<_> = files.keys().chain(claims.keys()).copied().collect();
+    let ends = live.as_ref().map(|_| used_bytes(&files)).transpose()?.unwrap_or_default();
     let mut audits = Vec::new();
     for id in ids {
         let claims = claims.remove(&id).unwrap_or_default();
         let mut audit = Audit::new(id, keyring.masters(), claims);
-        audit.run(&files.remove(&id).unwrap_or_default())?;
+        audit.run(&files.remove(&id).unwrap_or_default(), ends.get(&id).copied())?;
         audits.push(audit);
     }
     let synced = audits.iter().map(|audit| audit.synced_through).max().unwrap_or_default();
+    let synced = live.as_ref().map_or(synced, |live| live.synced_through);
     let missing = first_missing(&audits);
     let witness =
         Witness { synced_through: synced, missing: missing.is_some_and(|m| m <= synced), size: 0 };
-    if let (Some(missing), false) = (missing, live) {
+    if let Some(missing) = missing.filter(|missing| live.is_none() || *missing <= synced) {
         tell_of_missing(&mut audits, missing);
     }
-    Ok(audits.into_iter().map(|audit| report(audit, witness, live)).collect())
+    Ok(audits.into_iter().map(|audit| report(audit, witness, live.is_some())).collect())
+}
+
+/// A server that writes while the logs are read. They are not read at one instant: a commit may be seen half
+/// in one log, and the word that it is durable in another, read later. So a commit counts as durable only
+/// where that was said before the reading began.
+struct Live {
+    synced_through: CommitNo,
+}
+
+impl Live {
+    fn find(dir: &Path, masters: &Masters) -> Result<Option<Self>, StoreError> {
+        if !Lock::is_held(dir) {
+            return Ok(None);
+        }
+        let mut synced_through = CommitNo(0);
+        for path in segments(dir)?.values().filter_map(|paths| paths.last()) {
+            let file = File::open(path)?;
+            // A header that does not read is told of when the log is read.
+            let Ok((header, _, header_bytes)) = read_head(&file, masters) else { continue };
+            let (pieces, _) = scan(&file.read_from(header_bytes)?, 0);
+            let frames = pieces.iter().filter_map(Piece::header);
+            let said = frames.map(|header| header.synced_through).max().unwrap_or_default();
+            synced_through = synced_through.max(said).max(header.synced_through);
+        }
+        Ok(Some(Self { synced_through }))
+    }
+}
+
+/// How far each log's last segment is written: what comes behind that later is not looked at, so that one
+/// reading does not show an unfinished frame and, behind it, finished ones.
+fn used_bytes(
+    files: &BTreeMap<StreamId, Vec<PathBuf>>,
+) -> Result<BTreeMap<StreamId, usize>, StoreError> {
+    let last = files.iter().filter_map(|(id, paths)| Some((id, paths.last()?)));
+    let used = last.map(|(id, path)| {
+        let bytes = File::open(path)?.read_from(0)?;
+        Ok((*id, bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)))
+    });
+    used.collect()
 }
 
 /// The checkpoints in the folder, and complaints of those that do not read.
@@ -182,12 +220,18 @@ fn log_of(note: &Checkpoint, keyring: &Keyring) -> Option<StreamId> {
     (note::origin(&key, id.0, id.1) == note.origin).then_some(id)
 }
 
-fn all_segments(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut files = Vec::new();
+/// Each log's segments, in order.
+fn segments(dir: &Path) -> Result<BTreeMap<StreamId, Vec<PathBuf>>, StoreError> {
+    let mut files = BTreeMap::<StreamId, Vec<PathBuf>>::new();
     for folder in disk::list(dir)? {
         let name = folder.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.parse::<LogId>().is_ok()) {
-            files.extend(disk::list(&folder)?);
+        if name.is_none_or(|name| name.parse::<LogId>().is_err()) {
+            continue;
+        }
+        for path in disk::list(&folder)? {
+            if let Some((id, _)) = identify(dir, &path) {
+                files.entry(id).or_default().push(path);
+            }
         }
     }
     Ok(files)
