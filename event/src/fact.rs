@@ -2,6 +2,7 @@
 
 use crate::{
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -15,6 +16,10 @@ pub enum Actor {
     System { part: String },
     /// Somebody at the command line of the machine, by the operating system's user name.
     Operator { name: String },
+    /// A signed-in person, by the account's name.
+    User { name: String },
+    /// A program, by the name of its API token.
+    Token { name: String },
 }
 
 /// A fact as the journal stores it: JSON behind one version byte, so that any tool can read it.
@@ -59,6 +64,16 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Something happened to an incident.
+    Incident { incident: IncidentId, event: IncidentEvent },
+    /// Something happened to a playbook's run.
+    Run { run: RunId, event: RunEvent },
+    /// Something happened to a recovery task.
+    Task { task: TaskId, event: TaskEvent },
+    /// A person judged an alert. The newest word counts.
+    AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
+    /// A person has seen an alert and takes care of it.
+    AlertAcknowledged { alert: AlertId },
 }
 
 /// A rule's match, with what shows it.
@@ -175,15 +190,20 @@ mod tests {
             kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
         }
         let known = [
+            "alert_acknowledged",
+            "alert_judged",
             "alert_raised",
             "evaluated",
+            "incident",
             "range_quarantined",
             "ruleset_activated",
+            "run",
             "searched",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "task",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }
