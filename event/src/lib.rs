@@ -17,9 +17,11 @@ pub mod private;
 pub mod record;
 pub mod respond;
 pub mod shape;
+pub mod suggest;
 pub mod time;
 pub mod value;
 pub mod wire;
+pub mod yaml;
 
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
