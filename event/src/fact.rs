@@ -16,9 +16,9 @@ pub enum Actor {
     System { part: String },
     /// Somebody at the command line of the machine, by the operating system's user name.
     Operator { name: String },
-    /// A signed-in person, by the account's name.
+    /// A person who signed in, by the account's name.
     User { name: String },
-    /// A program, by the name of its API token.
+    /// A program that showed an API token, by the token's name.
     Token { name: String },
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`commit`] (how both enter and
-//! leave the log).
+//! Custos and its people decided) with [`respond`] (incidents, runs, tasks) and [`account`] (who they are),
+//! [`commit`] (how both enter and leave the log).
 
+pub mod account;
 pub mod commit;
 pub mod decide;
 pub mod ecs;
@@ -23,6 +24,7 @@ pub mod value;
 pub mod wire;
 pub mod yaml;
 
+pub use account::Role;
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};

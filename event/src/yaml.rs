@@ -84,6 +84,21 @@ impl Node {
         if let Value::List(items) = &self.value { items } else { std::slice::from_ref(self) }
     }
 
+    /// The same as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(truth) => (*truth).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Float(number) => (*number).into(),
+            Value::Str(text) => text.clone().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => {
+                entries.iter().map(|(key, value)| (key.name.clone(), value.json())).collect()
+            }
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",

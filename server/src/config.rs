@@ -2,6 +2,7 @@
 
 mod raw;
 
+use crate::respond::config::Respond;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::decode::SourceType;
 use raw::RawConfig;
@@ -19,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) listener: Option<Listener>,
     pub(crate) kafka: Option<Kafka>,
     pub(crate) rules: Vec<PathBuf>,
+    pub(crate) respond: Respond,
 }
 
 /// The built-in Kafka listener.
@@ -79,6 +81,8 @@ impl Config {
             listener: raw.listener.map(check_listener).transpose()?,
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
+            respond: crate::respond::config::check(raw.respond, &below)
+                .context("section [respond]")?,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
+    api,
+    auth::token::Token,
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -12,6 +14,7 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
+    respond::{Desk, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     rulefiles,
     tasks::Tasks,
 };
@@ -25,6 +28,7 @@ use custos_ingest::{
     listener::{Listener, ListenerConfig},
 };
 use custos_search::Index;
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tracing::{error, info};
 
@@ -48,6 +52,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     let metrics = http::install_metrics().map_err(Failure::store)?;
     start_detector(&config, &opened, &mut tasks)?;
     let index = start_indexer(&opened, &mut tasks)?;
+    let desk = start_responding(&config.respond, &opened, &index, &mut tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
@@ -59,7 +64,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = http::State::new(metrics, opened, index)?;
+        let state = api::State::new(shared(metrics, opened, index, desk)?);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
@@ -68,6 +73,19 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     eprintln!("ready: {}", ready.join(", "));
     tasks.run(stop_asked()).await.map_err(Failure::store)
+}
+
+/// What the API's handlers share.
+fn shared(
+    metrics: PrometheusHandle,
+    opened: Opened,
+    index: Index,
+    desk: Desk,
+) -> Result<api::Shared, Failure> {
+    let token = Token::of(&opened.folder)?;
+    let journal = opened.journal()?;
+    let clock = Arc::new(SystemClock);
+    Ok(api::Shared { metrics, opened, index, journal, desk, token, clock })
 }
 
 /// The rules see the log on a thread of their own.
@@ -99,6 +117,31 @@ fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("indexer", move || follow(&store, &table, &cursor, &mut indexer, &stop));
     Ok(index)
+}
+
+/// The desk, and the runner on a thread of its own.
+fn start_responding(
+    config: &Respond,
+    opened: &Opened,
+    index: &Index,
+    tasks: &mut Tasks,
+) -> Result<Desk, Failure> {
+    let files = playbooks::read(&config.playbooks).map_err(Failure::usage)?;
+    for file in &files {
+        crate::cli::report_playbook(file);
+    }
+    let playbooks = playbooks::accepted(files);
+    let world = Arc::new(config.world().map_err(Failure::usage)?);
+    info!(playbooks = playbooks.len(), "responding");
+    let (store, clock) = (opened.store.clone(), Arc::new(SystemClock));
+    let desk = Desk::open(&store, playbooks, config.limits.clone(), clock)?;
+    let searcher = Searcher { index: index.clone(), store: store.clone() };
+    let catalog = opened.journal()?.catalog().clone();
+    let (mut runner, cursor) =
+        Runner::new(desk.clone(), world, searcher, catalog).map_err(Failure::store)?;
+    let (table, stop) = (Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("runner", move || follow(&store, &table, &cursor, &mut runner, &stop));
+    Ok(desk)
 }
 
 async fn start_listener(

@@ -147,7 +147,7 @@ fn http(node: &Node, problems: &mut Problems) -> Option<Http> {
         method,
         path: problems.text(node, "path"),
         headers,
-        json: node.get("json").map(json),
+        json: node.get("json").map(Node::json),
     })
 }
 
@@ -162,7 +162,7 @@ fn email(node: &Node, problems: &mut Problems) -> MailText {
 
 fn kafka(node: &Node, problems: &mut Problems) -> Message {
     problems.unknown_keys(node, &["topic", "key", "json"]);
-    let json = node.get("json").map_or(Json::Null, json);
+    let json = node.get("json").map_or(Json::Null, Node::json);
     if json.is_null() {
         problems.add(node.at, "'json' is missing: what the message says");
     }
@@ -240,21 +240,6 @@ fn number(node: &Node, key: &str, standard: i64, max: i64, problems: &mut Proble
         Some((_, at)) => {
             problems.add(at, format!("'{key}' is a whole number from 0 to {max}"));
             standard
-        }
-    }
-}
-
-/// A body as written; its texts may hold look-ups.
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Bool(truth) => (*truth).into(),
-        Value::Int(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Str(text) => text.clone().into(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => {
-            entries.iter().map(|(key, value)| (key.name.clone(), json(value))).collect()
         }
     }
 }

@@ -8,7 +8,7 @@ use custos_event::{
 };
 
 /// Who approves the first act of a run that an alert started, where the step itself names nobody.
-const ROLES: [&str; 2] = ["responder", "lead"];
+const ROLES: [&str; 1] = ["lead"];
 const APPROVAL_SECS: u64 = 8 * 3_600;
 
 impl Run {

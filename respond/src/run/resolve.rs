@@ -115,6 +115,11 @@ pub(super) fn check(check: &Check, values: &Value) -> Result<Check, TemplateErro
     Ok(Check { http: http(&check.http, values)?, holds: check.holds.clone() })
 }
 
+/// Why a run may not do what it was opened for: the first input out of reach that one of its acts names.
+pub fn protected(opened: &Opened, limits: &Limits) -> Option<String> {
+    opened.plan.steps.iter().find_map(|step| protected_input(step, opened, limits))
+}
+
 /// Why the step may not act on what it names: every input that it looks up, and its target.
 pub(super) fn out_of_reach(
     step: &Step,
@@ -122,8 +127,22 @@ pub(super) fn out_of_reach(
     opened: &Opened,
     limits: &Limits,
 ) -> Option<String> {
-    let reaches = matches!(step.action, Action::Http(_) | Action::Kafka(_));
-    if step.effect == EffectClass::Read || !reaches {
+    if !reaches_out(step) {
+        return None;
+    }
+    let target = || {
+        let address = actioned.target.parse().ok().and_then(|a| limits.protects_address(a));
+        address.or_else(|| limits.protects_user(&actioned.target))
+    };
+    protected_input(step, opened, limits).or_else(target)
+}
+
+fn reaches_out(step: &Step) -> bool {
+    step.effect != EffectClass::Read && matches!(step.action, Action::Http(_) | Action::Kafka(_))
+}
+
+fn protected_input(step: &Step, opened: &Opened, limits: &Limits) -> Option<String> {
+    if !reaches_out(step) {
         return None;
     }
     let protects = |value: &InputValue| match value {
@@ -135,19 +154,13 @@ pub(super) fn out_of_reach(
         | InputValue::Duration(_)
         | InputValue::Bool(_) => None,
     };
+    let texts = texts(&step.action);
     let named = |(name, value): (&String, &InputValue)| {
         let path = format!("{{inputs.{name}}}");
-        texts(&step.action)
-            .iter()
-            .any(|text| text.contains(&path))
-            .then(|| protects(value))
-            .flatten()
+        let named = step.target.contains(&path) || texts.iter().any(|text| text.contains(&path));
+        if named { protects(value) } else { None }
     };
-    let target = || {
-        let address = actioned.target.parse().ok().and_then(|a| limits.protects_address(a));
-        address.or_else(|| limits.protects_user(&actioned.target))
-    };
-    opened.inputs.iter().find_map(named).or_else(target)
+    opened.inputs.iter().find_map(named)
 }
 
 /// Every text of an action in which look-ups may stand.
