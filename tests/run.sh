@@ -59,6 +59,8 @@ java openjdk-17-jre-headless
 mvn maven
 python3 python3
 kcat kcat
+/usr/sbin/rsyslogd rsyslog
+/usr/share/doc/rsyslog-kafka rsyslog-kafka
 LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
     if [ ${#wanted[@]} -gt 0 ]; then

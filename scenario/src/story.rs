@@ -49,6 +49,20 @@ impl Story {
         }
     }
 
+    /// What happens, in one line for a person.
+    pub fn telling(self) -> &'static str {
+        match self {
+            Self::PasswordGuessing => "passwords are guessed at the bastion until one is right",
+            Self::WipedBackups => "root signs in from outside and deletes the backups",
+            Self::StolenBadge => "a badge reported lost is refused, and the door is forced",
+            Self::RemoteDesktop => {
+                "an exploit gets through, and remote desktop from outside follows"
+            }
+            Self::CardTesting => "stolen cards are tried by the dozen, and what works is spent",
+            Self::CustomerTheft => "the customer list is exported and leaves inside DNS questions",
+        }
+    }
+
     /// Parts its sequence of random numbers from those of the others.
     pub(crate) fn salt(self) -> u64 {
         let fold = |sum: u64, byte| sum.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte);

@@ -19,7 +19,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::Fact;
+use custos_event::{Fact, LogId, Partition};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -28,10 +28,27 @@ use custos_ingest::{
 };
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tracing::{error, info};
 
+/// What is running, for whoever runs something beside it.
+pub(crate) struct Started {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) listener: Option<SocketAddr>,
+    /// Events that the log held before.
+    pub(crate) events: u64,
+}
+
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
+    run_beside(config, folder, |_, _| Ok(()))
+}
+
+/// The same with tasks of the caller's own; `beside` adds them once the server is ready.
+pub(crate) fn run_beside(
+    config: Config,
+    folder: &Folder,
+    beside: impl FnOnce(&Started, &mut Tasks) -> Result<(), Failure>,
+) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -40,25 +57,33 @@ pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
     let mut opened = folder.open(true)?;
     opened.record_start()?;
     let store = opened.store.clone();
-    let served = runtime.block_on(serve(config, opened));
+    let served = runtime.block_on(async {
+        let mut tasks = Tasks::new();
+        let started = start(config, opened, &mut tasks).await?;
+        beside(&started, &mut tasks)?;
+        tasks.run(stop_asked()).await.map_err(Failure::store)
+    });
     // Followers wait for commits: they must have ended before the store goes.
     store.close()?;
     served.map(|()| Outcome::Done)
 }
 
-async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
-    let mut tasks = Tasks::new();
+async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
+    let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    let mut started = Started { http: None, listener: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
-    start_detector(&config, &opened, &mut tasks)?;
-    let index = start_indexer(&opened, &mut tasks)?;
+    start_detector(&config, &opened, tasks)?;
+    let index = start_indexer(&opened, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
-        ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
+        let address = start_listener(listener, &intake, &opened, tasks).await?;
+        ready.push(format!("kafka listener {address}"));
+        started.listener = Some(address);
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, &mut tasks)?;
+        start_consumer(kafka, &intake, &opened, tasks)?;
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
@@ -67,10 +92,11 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
+        started.http = Some(address);
         tasks.spawn("http", server);
     }
     eprintln!("ready: {}", ready.join(", "));
-    tasks.run(stop_asked()).await.map_err(Failure::store)
+    Ok(started)
 }
 
 /// What the API's handlers share.
@@ -116,7 +142,7 @@ async fn start_listener(
     intake: &StoreIntake,
     opened: &Opened,
     tasks: &mut Tasks,
-) -> Result<String, Failure> {
+) -> Result<SocketAddr, Failure> {
     let decoders = decoders(opened, config.sources)?;
     let listener_config = ListenerConfig {
         advertised: config.advertised,
@@ -131,7 +157,7 @@ async fn start_listener(
     let address = listener.local_addr();
     let stop = tasks.stop();
     tasks.spawn("kafka listener", async move { Ok(listener.run(stop).await?) });
-    Ok(format!("kafka listener {address}"))
+    Ok(address)
 }
 
 fn start_consumer(

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Questions of one tunnel; each carries some 30 bytes.
-const QUESTIONS: i64 = 60;
+const QUESTIONS: i64 = 40;
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
