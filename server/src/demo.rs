@@ -64,8 +64,8 @@ fn start_shipping(started: &Started, shipping: Shipping, tasks: &mut Tasks) -> R
     let listener =
         started.listener.context("the demo has no Kafka listener").map_err(Failure::usage)?;
     // 5 ms at this pace are two minutes of the day: less would cost more batches, more would mix the order.
-    let shipper = Shipper::new(&listener.to_string(), "lz4", 5)?;
     let stop = tasks.stop();
+    let shipper = Shipper::new(&listener.to_string(), "lz4", 5, stop.clone())?;
     tasks.spawn_thread("shipper", move || {
         shipping.run(&shipper, &stop).map_err(Failure::into_error)
     });

@@ -58,10 +58,11 @@ pub(crate) fn run_beside(
     opened.record_start()?;
     let store = opened.store.clone();
     let served = runtime.block_on(async {
+        let stop_asked = stop_asked();
         let mut tasks = Tasks::new();
         let started = start(config, opened, &mut tasks).await?;
         beside(&started, &mut tasks)?;
-        tasks.run(stop_asked()).await.map_err(Failure::store)
+        tasks.run(stop_asked).await.map_err(Failure::store)
     });
     // Followers wait for commits: they must have ended before the store goes.
     store.close()?;
@@ -199,16 +200,19 @@ fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
     }))
 }
 
-async fn stop_asked() -> &'static str {
+/// From now on SIGTERM and SIGINT do not kill; the future tells that one came. Called before anything is said
+/// to be ready: whoever reads that may send one at once.
+fn stop_asked() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("cannot listen for signals; stop with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else {
+            error!("cannot listen for signals; stop with SIGKILL");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
     }
 }

@@ -15,15 +15,25 @@ use std::{
     },
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// Counts what the broker has acknowledged.
 #[derive(Clone, Default)]
 struct Deliveries {
     delivered: Arc<AtomicU64>,
     failed: Arc<AtomicU64>,
+    stop: CancellationToken,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // A listener of this very process ends with it, and that is no trouble.
+        if !self.stop.is_cancelled() {
+            warn!(%error, reason, "shipping is held up");
+        }
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -41,9 +51,14 @@ pub(crate) struct Shipper {
 }
 
 impl Shipper {
-    /// Gathers records for `linger_millis` before it sends them.
-    pub(crate) fn new(brokers: &str, codec: &str, linger_millis: u32) -> Result<Self, Failure> {
-        let deliveries = Deliveries::default();
+    /// Gathers records for `linger_millis` before it sends them. After `stop` trouble is not told any more.
+    pub(crate) fn new(
+        brokers: &str,
+        codec: &str,
+        linger_millis: u32,
+        stop: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let deliveries = Deliveries { stop, ..Deliveries::default() };
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", brokers)

@@ -98,14 +98,18 @@ impl Demo {
         found.with_context(|| format!("not found: {missing:?}\n{}", self.running.shown()))
     }
 
-    /// The sum of a counter over all its labels.
-    pub fn counted(&self, name: &str) -> Result<u64> {
+    /// What the intake has counted, at one look: received, stored, rejected.
+    pub fn intake(&self) -> Result<(u64, u64, u64)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.http))?;
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let of = |line: &str| line.strip_prefix(name)?.split_once("} ")?.1.parse::<u64>().ok();
-        Ok(answer.lines().filter_map(of).sum())
+        let sum = |what: &str| {
+            let name = format!("custos_ingest_{what}_total{{");
+            let of = |line: &str| line.strip_prefix(&name)?.split_once("} ")?.1.parse::<u64>().ok();
+            answer.lines().filter_map(of).sum()
+        };
+        Ok((sum("received"), sum("stored"), sum("rejected")))
     }
 
     /// How many events the demo says it has sent, once it says that the day is in.

@@ -8,10 +8,13 @@ use custos_tests::{
     process::free_port,
     wait,
 };
+use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -32,29 +35,44 @@ fn an_unseen_day_is_stored_whole_and_all_six_attacks_are_found() -> Result<()> {
     let demo = Demo::start(folder.path(), &["--seed", &seed, "--speed", SPEED])?;
     let (sent, acknowledged) = demo.wait_for_the_day(LIMIT)?;
     demo.wait_for_all_attacks(LIMIT).with_context(|| format!("CUSTOS_TEST_SEED={seed}"))?;
-    ensure!(sent == acknowledged && sent > 17_000, "{sent} sent, {acknowledged} acknowledged");
-    let [received, stored, rejected] = ["received", "stored", "rejected"]
-        .map(|what| demo.counted(&format!("custos_ingest_{what}_total{{")));
-    let (received, stored, rejected) = (received?, stored?, rejected?);
+    let day = run(["bench", "day", "--json", "--seed", &seed])?.done()?.json()?;
+    ensure!(sent == acknowledged && sent == u64::try_from(day.len())?, "{sent} of {}", day.len());
     // Ordinary traffic goes on while we count.
-    ensure!(received >= sent, "{received} received of {sent}");
-    ensure!(
-        rejected == 0 && stored >= sent,
-        "{received} received, {stored} stored, {rejected} rejected"
-    );
+    wait::until("received = stored + rejected", LIMIT, || {
+        let (received, stored, rejected) = demo.intake()?;
+        ensure!(rejected == 0, "{rejected} were rejected");
+        Ok((received >= sent && received == stored + rejected).then_some(()))
+    })?;
     demo.stop()?;
-    let data = folder.path().join("data").to_string_lossy().into_owned();
-    let verified = run(["log", "verify", "--json", "--data", &data])?.done()?.json()?;
-    ensure!(verified.iter().all(|log| log["ok"] == true), "{verified:?}");
+    every_payment_is_there_once(folder.path(), &day)?;
     the_kept_folder_goes_on_without_the_day(folder.path(), &seed)
 }
 
-fn the_kept_folder_goes_on_without_the_day(folder: &std::path::Path, seed: &str) -> Result<()> {
+/// The log holds each payment of the day exactly once, and the whole log verifies.
+fn every_payment_is_there_once(folder: &Path, day: &[Value]) -> Result<()> {
+    let data = folder.join("data").to_string_lossy().into_owned();
+    let verified = run(["log", "verify", "--json", "--data", &data])?.done()?.json()?;
+    ensure!(verified.iter().all(|log| log["ok"] == true), "{verified:?}");
+    let query = "event.dataset:custos.payment";
+    let found =
+        run(["search", "--json", "--limit", "0", "--data", &data, query])?.done()?.json()?;
+    let mut stored = BTreeMap::new();
+    for event in &found {
+        let id = event["fields"]["custos.payment.id"].as_str().unwrap_or_default();
+        *stored.entry(id.to_owned()).or_insert(0) += 1;
+    }
+    for event in day.iter().filter(|event| event["topic"] == "payments") {
+        let line: Value = serde_json::from_str(event["line"].as_str().unwrap_or_default())?;
+        let id = line["id"].as_str().context("a payment without an id")?;
+        ensure!(stored.get(id) == Some(&1), "{id} is stored {:?} times", stored.get(id));
+    }
+    Ok(())
+}
+
+fn the_kept_folder_goes_on_without_the_day(folder: &Path, seed: &str) -> Result<()> {
     let again = Demo::start(folder, &["--seed", seed, "--speed", SPEED])?;
     ensure!(again.running().shown().contains("has had its day"), "{}", again.running().shown());
-    wait::until("ordinary traffic", LIMIT, || {
-        Ok((again.counted("custos_ingest_stored_total{")? > 0).then_some(()))
-    })?;
+    wait::until("ordinary traffic", LIMIT, || Ok((again.intake()?.1 > 0).then_some(())))?;
     again.wait_for_all_attacks(LIMIT)?;
     again.stop().map(drop)
 }

@@ -12,6 +12,7 @@ use custos_event::{Clock as _, Timestamp};
 use custos_scenario::{Day, Story, Traffic};
 use serde::Serialize;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Subcommand)]
 pub(super) enum Bench {
@@ -130,7 +131,7 @@ struct Shipped {
 impl Ship {
     fn run(self) -> CommandResult {
         self.check_loopback()?;
-        let shipper = Shipper::new(&self.brokers, &self.codec, 20)?;
+        let shipper = Shipper::new(&self.brokers, &self.codec, 20, CancellationToken::new())?;
         let watch = Stopwatch::start();
         let (sent, bytes) = self.send(&shipper, &watch)?;
         shipper.flush()?;

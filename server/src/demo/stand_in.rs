@@ -16,18 +16,18 @@ use std::{
     path::Path,
 };
 
-/// A stand-in's name and its shelves: what can be put under what.
+/// A stand-in's name and its tables: what can be put under what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     name: &'static str,
-    shelves: &'static [&'static str],
+    tables: &'static [&'static str],
     accepts: fn(&str) -> bool,
 }
 
 const KINDS: [Kind; 3] = [
-    Kind { name: "firewall", shelves: &["blocks"], accepts: is_address },
-    Kind { name: "accounts", shelves: &["disabled", "signed-out"], accepts: is_name },
-    Kind { name: "badges", shelves: &["revoked"], accepts: is_name },
+    Kind { name: "firewall", tables: &["blocks"], accepts: is_address },
+    Kind { name: "accounts", tables: &["disabled", "signed-out"], accepts: is_name },
+    Kind { name: "badges", tables: &["revoked"], accepts: is_name },
 ];
 
 fn is_address(text: &str) -> bool {
@@ -89,7 +89,7 @@ impl Service {
         let address = socket.local_addr()?;
         let file = folder.join(format!("{name}.jsonl"));
         let cannot = || format!("cannot read what the stand-in '{name}' did in {}", file.display());
-        let book = Book::read(kind.shelves, &file).with_context(cannot)?;
+        let book = Book::read(kind.tables, &file).with_context(cannot)?;
         let log = fs::OpenOptions::new().create(true).append(true).open(&file);
         Ok(Self { kind, socket, address, book, log: log.with_context(cannot)? })
     }

@@ -1,4 +1,4 @@
-//! What a stand-in knows: marks on its shelves, and the answers it gave. Pure; it is the fold of its log.
+//! What a stand-in knows: marks on its tables, and the answers it gave. Pure; it is the fold of its log.
 
 use custos_event::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// Marks at most on one shelf, as a firewall's table has its end.
+/// Marks at most on one table, as a firewall's table has its end.
 const MARKS_MAX: usize = 10_000;
 
 /// Answers kept for a repeat of their key; the oldest goes first.
@@ -27,7 +27,7 @@ pub(super) enum Method {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) method: Method,
-    pub(super) shelf: String,
+    pub(super) table: String,
     pub(super) target: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) reason: String,
@@ -66,20 +66,20 @@ struct Mark {
 
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    shelves: BTreeMap<String, BTreeMap<String, Mark>>,
+    tables: BTreeMap<String, BTreeMap<String, Mark>>,
     answers: BTreeMap<String, (Request, Answer)>,
     order: VecDeque<String>,
 }
 
 impl Book {
-    pub(super) fn new(shelves: &[&str]) -> Self {
-        let shelves = shelves.iter().map(|shelf| ((*shelf).to_owned(), BTreeMap::new())).collect();
-        Self { shelves, ..Self::default() }
+    pub(super) fn new(tables: &[&str]) -> Self {
+        let tables = tables.iter().map(|table| ((*table).to_owned(), BTreeMap::new())).collect();
+        Self { tables, ..Self::default() }
     }
 
     /// What the log says; a last line that a kill cut off was never answered and counts as nothing.
-    pub(super) fn read(shelves: &[&str], log: &Path) -> io::Result<Self> {
-        let mut book = Self::new(shelves);
+    pub(super) fn read(tables: &[&str], log: &Path) -> io::Result<Self> {
+        let mut book = Self::new(tables);
         let text = match fs::read_to_string(log) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(book),
             read => read?,
@@ -92,8 +92,8 @@ impl Book {
         Ok(book)
     }
 
-    pub(super) fn has(&self, shelf: &str) -> bool {
-        self.shelves.contains_key(shelf)
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.contains_key(table)
     }
 
     /// Answers a request, and does what it asks for unless its key was seen.
@@ -113,16 +113,16 @@ impl Book {
     }
 
     fn act(&mut self, request: &Request, now: Timestamp) -> Answer {
-        let Some(shelf) = self.shelves.get_mut(&request.shelf) else {
+        let Some(table) = self.tables.get_mut(&request.table) else {
             return refusal(404, "there is nothing of this kind here");
         };
-        shelf.retain(|_, mark| mark.until.is_none_or(|until| until > now));
+        table.retain(|_, mark| mark.until.is_none_or(|until| until > now));
         match request.method {
-            Method::Get => shelf.get(&request.target).map_or_else(absent, |mark| answer(200, mark)),
+            Method::Get => table.get(&request.target).map_or_else(absent, |mark| answer(200, mark)),
             Method::Delete => {
-                shelf.remove(&request.target).as_ref().map_or_else(absent, |mark| answer(200, mark))
+                table.remove(&request.target).as_ref().map_or_else(absent, |mark| answer(200, mark))
             }
-            Method::Put => put(shelf, request, now),
+            Method::Put => put(table, request, now),
         }
     }
 
@@ -136,26 +136,26 @@ impl Book {
         self.answers.insert(key.to_owned(), (request.clone(), answer.clone()));
     }
 
-    /// Everything on a shelf.
-    pub(super) fn list(&self, shelf: &str, now: Timestamp) -> Value {
-        let marks = self.shelves.get(shelf).into_iter().flat_map(BTreeMap::values);
+    /// Everything on a table.
+    pub(super) fn list(&self, table: &str, now: Timestamp) -> Value {
+        let marks = self.tables.get(table).into_iter().flat_map(BTreeMap::values);
         let marks: Vec<_> =
             marks.filter(|mark| mark.until.is_none_or(|until| until > now)).collect();
         json!({"targets": marks})
     }
 }
 
-fn put(shelf: &mut BTreeMap<String, Mark>, request: &Request, now: Timestamp) -> Answer {
+fn put(table: &mut BTreeMap<String, Mark>, request: &Request, now: Timestamp) -> Answer {
     let Request { target, reason, timeout_secs, .. } = request;
-    let before = shelf.get(target);
-    if before.is_none() && shelf.len() >= MARKS_MAX {
+    let before = table.get(target);
+    if before.is_none() && table.len() >= MARKS_MAX {
         return refusal(507, "the table is full");
     }
     let (status, since) = before.map_or((201, now), |mark| (200, mark.since));
     let until = timeout_secs.map(|secs| now.plus_secs(i64::from(secs)));
     let mark = Mark { target: target.clone(), since, until, reason: reason.clone() };
     let given = answer(status, &mark);
-    shelf.insert(target.clone(), mark);
+    table.insert(target.clone(), mark);
     given
 }
 
@@ -178,8 +178,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
     fn block(method: Method, timeout_secs: Option<u32>) -> Request {
-        let (shelf, target) = ("blocks".to_owned(), "203.0.113.9".to_owned());
-        Request { method, shelf, target, reason: String::new(), timeout_secs }
+        let (table, target) = ("blocks".to_owned(), "203.0.113.9".to_owned());
+        Request { method, table, target, reason: String::new(), timeout_secs }
     }
 
     fn check(book: &mut Book, request: &Request, key: Option<&str>, now: Timestamp, status: u16) {

@@ -53,8 +53,8 @@ pub(super) fn serve(
     let bearer = digest(&format!("Bearer {token}"));
     let state = State { service: Arc::new(Mutex::new(service)), bearer };
     let router = Router::new()
-        .route("/{shelf}", get(list))
-        .route("/{shelf}/{target}", get(take).put(take).delete(take))
+        .route("/{table}", get(list))
+        .route("/{table}/{target}", get(take).put(take).delete(take))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state);
     Ok(async move {
@@ -95,22 +95,22 @@ fn unknown_caller() -> Answer {
 
 async fn list(
     extract::State(state): extract::State<State>,
-    Path(shelf): Path<String>,
+    Path(table): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     if !state.knows(&headers) {
         return unknown_caller().into_response();
     }
     let service = state.service.lock().unwrap_or_else(PoisonError::into_inner);
-    if !service.book.has(&shelf) {
+    if !service.book.has(&table) {
         return refusal(404, "there is nothing of this kind here").into_response();
     }
-    Json(service.book.list(&shelf, SystemClock.now())).into_response()
+    Json(service.book.list(&table, SystemClock.now())).into_response()
 }
 
 async fn take(
     extract::State(state): extract::State<State>,
-    Path((shelf, target)): Path<(String, String)>,
+    Path((table, target)): Path<(String, String)>,
     method: http::Method,
     headers: HeaderMap,
     body: Bytes,
@@ -119,7 +119,7 @@ async fn take(
         return unknown_caller().into_response();
     }
     let mut service = state.service.lock().unwrap_or_else(PoisonError::into_inner);
-    let request = match request(&service, &method, shelf, target, &body) {
+    let request = match request(&service, &method, table, target, &body) {
         Ok(request) => request,
         Err(refused) => return refused.into_response(),
     };
@@ -136,7 +136,7 @@ async fn take(
 fn request(
     service: &Service,
     method: &http::Method,
-    shelf: String,
+    table: String,
     target: String,
     body: &[u8],
 ) -> Result<Request, Answer> {
@@ -154,5 +154,5 @@ fn request(
         Body::default()
     };
     let Body { reason, timeout_secs } = body;
-    Ok(Request { method, shelf, target, reason, timeout_secs })
+    Ok(Request { method, table, target, reason, timeout_secs })
 }
