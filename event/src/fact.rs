@@ -1,6 +1,7 @@
 //! Facts: everything that Custos and its people decided or did, in the past tense. The journal's schema.
 
 use crate::{
+    account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     time::Timestamp,
 };
@@ -63,6 +64,17 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Something happened to an account.
+    Account {
+        /// The account's name.
+        account: String,
+        event: AccountEvent,
+    },
+    /// Somebody tried to sign in to an account that does not exist. Which name is not kept: it may be a
+    /// password typed into the wrong field.
+    UnknownSignIn { address: String },
+    /// Something happened to the token that makes the first account.
+    Setup { event: SetupEvent },
 }
 
 /// A rule's match, with what shows it.
@@ -84,6 +96,37 @@ pub struct Alert {
     pub events: Vec<Position>,
     /// What matched, for a person to read.
     pub matched: Vec<Matched>,
+    /// Who and what it is about; for a correlation its group first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<Entity>,
+}
+
+/// Somebody or something that alerts are about, and that alerts are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entity {
+    pub kind: EntityKind,
+    /// As the event has it, cut at 256 characters.
+    pub value: String,
+}
+
+/// What an [`Entity`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    /// An account, by its name.
+    User,
+    /// An IP address.
+    Address,
+    /// A machine, by its name.
+    Host,
+    /// A door, by its name.
+    Door,
+    /// A badge or another credential, by its hash.
+    Credential,
+    /// A payment card, by its token.
+    Card,
+    /// A payer, by the payment service's id.
+    Customer,
 }
 
 /// One value that a rule asked for and found.
@@ -148,15 +191,18 @@ mod tests {
             kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
         }
         let known = [
+            "account",
             "alert_raised",
             "evaluated",
             "range_quarantined",
             "ruleset_activated",
             "searched",
+            "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }

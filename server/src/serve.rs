@@ -2,7 +2,7 @@
 
 use crate::{
     api,
-    auth::token::Token,
+    auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -19,7 +19,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::{Fact, LogId, Partition};
+use custos_event::{Clock, Fact, LogId, Partition};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -28,13 +28,16 @@ use custos_ingest::{
 };
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 /// What is running, for whoever runs something beside it.
 pub(crate) struct Started {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) listener: Option<SocketAddr>,
+    /// While there is no account: the address that makes the first one.
+    pub(crate) setup: Option<String>,
     /// Events that the log held before.
     pub(crate) events: u64,
 }
@@ -71,7 +74,7 @@ pub(crate) fn run_beside(
 
 async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
     let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
-    let mut started = Started { http: None, listener: None, events };
+    let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
     start_detector(&config, &opened, tasks)?;
     let index = start_indexer(&opened, tasks)?;
@@ -88,23 +91,50 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index)?);
+        let state = api::State::new(shared(metrics, opened, index, config.session)?);
+        let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
         started.http = Some(address);
         tasks.spawn("http", server);
+        tasks.spawn("sessions", sweep_sessions(Arc::clone(&auth), tasks.stop()));
+        started.setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
+    started.setup.iter().for_each(|link| eprintln!("setup: {link}"));
     Ok(started)
 }
 
 /// What the API's handlers share.
-fn shared(metrics: PrometheusHandle, opened: Opened, index: Index) -> Result<api::Shared, Failure> {
-    let token = Token::of(&opened.folder)?;
+fn shared(
+    metrics: PrometheusHandle,
+    opened: Opened,
+    index: Index,
+    lifetime: Lifetime,
+) -> Result<api::Shared, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    Ok(api::Shared { metrics, opened, index, journal, token, clock: Arc::new(SystemClock) })
+    Ok(api::Shared { metrics, opened, index, journal, auth, clock })
+}
+
+/// While there is no account: the address that lets who started the server make the first one.
+fn setup_token(auth: &Auth, address: SocketAddr) -> Result<Option<String>, Failure> {
+    let token = auth.accounts.make_setup_token().map_err(Failure::store)?;
+    Ok(token.map(|token| format!("http://{address}/#setup={}", token.reveal())))
+}
+
+/// Ends sessions that are over, so that the streams they keep open end too.
+async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = every.tick() => auth.sweep(),
+        }
+    }
 }
 
 /// The rules see the log on a thread of their own.

@@ -58,15 +58,18 @@ fn every_payment_is_there_once(folder: &Path, day: &[Value]) -> Result<()> {
         run(["search", "--json", "--limit", "0", "--data", &data, query])?.done()?.json()?;
     let mut stored = BTreeMap::new();
     for event in &found {
-        let id = event["fields"]["custos.payment.id"].as_str().unwrap_or_default();
-        *stored.entry(id.to_owned()).or_insert(0) += 1;
+        *stored.entry(payment_id(&event["raw"])?).or_insert(0) += 1;
     }
     for event in day.iter().filter(|event| event["topic"] == "payments") {
-        let line: Value = serde_json::from_str(event["line"].as_str().unwrap_or_default())?;
-        let id = line["id"].as_str().context("a payment without an id")?;
+        let id = &payment_id(&event["line"])?;
         ensure!(stored.get(id) == Some(&1), "{id} is stored {:?} times", stored.get(id));
     }
     Ok(())
+}
+
+fn payment_id(line: &Value) -> Result<String> {
+    let payment: Value = serde_json::from_str(line.as_str().context("an event without a line")?)?;
+    Ok(payment["id"].as_str().context("a payment without an id")?.to_owned())
 }
 
 fn the_kept_folder_goes_on_without_the_day(folder: &Path, seed: &str) -> Result<()> {

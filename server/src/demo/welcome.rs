@@ -16,7 +16,10 @@ pub(super) fn say(
     };
     let (http, kafka) = (address(started.http), address(started.listener));
     eprintln!("\nCustos demo: a day at a payments company, seed {seed}");
-    eprintln!("  console    http://{http}/");
+    match &started.setup {
+        Some(link) => eprintln!("  console    {link} (once: makes your account)"),
+        None => eprintln!("  console    http://{http}/"),
+    }
     eprintln!("  alerts     custos alerts --server http://{http} --data {folder}/data");
     eprintln!(
         "  search     custos search --server http://{http} --data {folder}/data 'event.outcome:failure'"
