@@ -54,12 +54,14 @@ java default-jre-headless
 mvn maven
 python3 python3
 kcat kcat
+/usr/sbin/rsyslogd rsyslog
+/usr/share/doc/rsyslog-kafka rsyslog-kafka
 LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
 
 python_packages() {
-    if ! "$CUSTOS_TEST_PYTHON" -c 'import confluent_kafka, kafka' 2>/dev/null; then
+    if ! "$CUSTOS_TEST_PYTHON" -c 'import aiosmtpd, confluent_kafka, kafka' 2>/dev/null; then
         python3 -m venv --clear "$CACHE/venv"
         "$CACHE/venv/bin/pip" install -q --disable-pip-version-check -r tests/py/requirements.txt
     fi

@@ -7,7 +7,7 @@ mod advance;
 mod answer;
 mod command;
 mod resolve;
-mod state;
+pub mod state;
 #[cfg(test)]
 mod tests;
 

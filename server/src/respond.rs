@@ -14,3 +14,13 @@ mod tests;
 
 pub(crate) use command::Command;
 pub(crate) use desk::{Desk, DeskError};
+
+use custos_respond::effect::World;
+use std::sync::Arc;
+
+/// What a dry run reads with.
+#[derive(Clone)]
+pub(crate) struct Reads {
+    pub(crate) world: Arc<World>,
+    pub(crate) searcher: evidence::Searcher,
+}

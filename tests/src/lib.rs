@@ -6,8 +6,10 @@
 pub mod clients;
 pub mod custos;
 pub mod data;
+pub mod demo;
 pub mod kafka;
 pub mod process;
+pub mod stand_in;
 pub mod totals;
 pub mod wait;
 

@@ -95,10 +95,6 @@ impl Problem {
     pub(crate) fn at_column(self, column: usize) -> Self {
         Self { column: Some(column), ..self }
     }
-
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
 }
 
 impl From<anyhow::Error> for Problem {

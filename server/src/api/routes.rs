@@ -2,24 +2,58 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, openapi,
+    alerts, effects, incidents, openapi, playbooks,
     route::{Access, Route},
-    search,
+    runs, search, session, tasks, users,
 };
 use crate::{
-    auth::Permission::{ReadAlerts, ReadEvents},
+    auth::Permission::{Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, Respond, Triage},
     line::Line,
 };
 
 /// Every route below `/api/v1`.
 pub(crate) fn table() -> Vec<Route> {
-    [about(), search(), alerts()].into_iter().flatten().collect()
+    [about(), session(), users(), search(), alerts(), incidents(), runs(), tasks()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn about() -> Vec<Route> {
     vec![
         Route::get("/openapi.json", Access::Open, openapi::show, "This document")
             .gives::<openapi::Document>(),
+    ]
+}
+
+fn session() -> Vec<Route> {
+    vec![
+        Route::get("/setup", Access::Open, session::setup_state, "Is there no account yet?")
+            .gives::<session::SetupState>(),
+        Route::post("/setup", Access::Open, session::set_up, "Make the first account; sign in")
+            .takes::<session::FirstAccount>()
+            .gives::<session::SessionShown>(),
+        Route::post("/session", Access::Open, session::sign_in, "Sign in")
+            .takes::<session::Credentials>()
+            .gives::<session::SessionShown>(),
+        Route::get("/session", Access::SignedIn, session::show, "Who is signed in")
+            .gives::<session::SessionShown>(),
+        Route::delete("/session", Access::SignedIn, session::sign_out, "Sign out").gives_nothing(),
+        Route::post("/me/password", Access::SignedIn, session::change_password, "Change one's own")
+            .takes::<session::NewPassword>()
+            .gives::<session::SessionShown>(),
+    ]
+}
+
+fn users() -> Vec<Route> {
+    vec![
+        Route::get("/users", ReadAudit, users::list, "Every account").gives::<users::Users>(),
+        Route::post("/users", ManageUsers, users::create, "A new account")
+            .takes::<users::NewUser>()
+            .gives_new::<users::User>(),
+        Route::patch("/users/{name}", ManageUsers, users::change, "Change an account")
+            .takes::<users::UserChange>()
+            .gives::<users::User>(),
     ]
 }
 
@@ -39,5 +73,100 @@ fn alerts() -> Vec<Route> {
         Route::get("/alerts", ReadAlerts, alerts::list, "The newest alerts")
             .query::<alerts::Newest>()
             .gives_lines::<alerts::AlertLine>(),
+    ]
+}
+
+fn incidents() -> Vec<Route> {
+    vec![
+        Route::get("/incidents", ReadAlerts, incidents::list, "Incidents, newest first")
+            .query::<incidents::Asked>()
+            .gives::<incidents::Incidents>(),
+        Route::post("/incidents", Triage, incidents::open, "Open an incident by hand")
+            .takes::<incidents::NewIncident>()
+            .gives_new::<incidents::Incident>(),
+        Route::get(
+            "/incidents/{id}",
+            ReadAlerts,
+            incidents::one,
+            "One incident, with its timeline",
+        )
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/assign", Triage, incidents::assign, "Give it an owner")
+            .takes::<incidents::Owner>()
+            .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/comment",
+            Triage,
+            incidents::comment,
+            "Say something about it",
+        )
+        .takes::<incidents::Comment>()
+        .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/status",
+            Triage,
+            incidents::set_status,
+            "Contain, close, reopen",
+        )
+        .takes::<incidents::NewStatus>()
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/alerts", Triage, incidents::add_alerts, "Add alerts to it")
+            .takes::<incidents::MoreAlerts>()
+            .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/runs", Respond, runs::start, "Run a playbook")
+            .takes::<runs::NewRun>()
+            .gives_new::<runs::Run>(),
+        Route::post("/incidents/{id}/runs/plan", Respond, runs::planned, "What a run would do")
+            .takes::<runs::NewRun>()
+            .gives::<runs::Plan>(),
+    ]
+}
+
+fn runs() -> Vec<Route> {
+    vec![
+        Route::get("/playbooks", ReadAlerts, playbooks::list, "The playbooks at hand")
+            .gives::<playbooks::Playbooks>(),
+        Route::get("/runs", ReadAlerts, runs::list, "Runs, newest first")
+            .query::<runs::Asked>()
+            .gives::<runs::Runs>(),
+        Route::get("/runs/{id}", ReadAlerts, runs::one, "One run").gives::<runs::Run>(),
+        Route::post("/runs/{id}/approve", Approve, runs::approve, "Approve a step's arguments")
+            .takes::<runs::Approval>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/deny", Approve, runs::deny, "Deny a step")
+            .takes::<runs::Denial>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/undo", Respond, runs::undo, "Undo a step's effect")
+            .takes::<runs::StepName>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/resolve", Respond, runs::resolve, "Say what became of a step")
+            .takes::<runs::Settled>()
+            .gives::<runs::Run>(),
+        Route::get(
+            "/effects",
+            ReadAlerts,
+            effects::list,
+            "What is in force now, and how to end it",
+        )
+        .query::<effects::Asked>()
+        .gives::<effects::Effects>(),
+    ]
+}
+
+fn tasks() -> Vec<Route> {
+    vec![
+        Route::get("/tasks", ReadAlerts, tasks::list, "Recovery tasks, newest first")
+            .query::<tasks::Asked>()
+            .gives::<tasks::Tasks>(),
+        Route::post("/tasks/{id}/start", Respond, tasks::start, "Begin").gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/done", Respond, tasks::done, "Say that it is done")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/sign_off", Respond, tasks::sign_off, "Agree, as another person")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
+            .takes::<tasks::TaskOwner>()
+            .gives::<tasks::Task>(),
     ]
 }

@@ -19,6 +19,15 @@ pub(super) struct RawConfig {
     pub(super) rules: Rules,
     #[serde(default)]
     pub(super) respond: RawRespond,
+    #[serde(default)]
+    pub(super) session: Session,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Session {
+    pub(super) idle_secs: Option<u32>,
+    pub(super) absolute_secs: Option<u32>,
 }
 
 #[derive(Deserialize)]
