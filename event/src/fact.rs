@@ -96,6 +96,37 @@ pub struct Alert {
     pub events: Vec<Position>,
     /// What matched, for a person to read.
     pub matched: Vec<Matched>,
+    /// Who and what it is about; for a correlation its group first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<Entity>,
+}
+
+/// Somebody or something that alerts are about, and that alerts are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entity {
+    pub kind: EntityKind,
+    /// As the event has it, cut at 256 characters.
+    pub value: String,
+}
+
+/// What an [`Entity`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    /// An account, by its name.
+    User,
+    /// An IP address.
+    Address,
+    /// A machine, by its name.
+    Host,
+    /// A door, by its name.
+    Door,
+    /// A badge or another credential, by its hash.
+    Credential,
+    /// A payment card, by its token.
+    Card,
+    /// A payer, by the payment service's id.
+    Customer,
 }
 
 /// One value that a rule asked for and found.

@@ -23,7 +23,7 @@ pub mod wire;
 pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
-pub use fact::{Actor, Alert, Envelope, Fact, Matched};
+pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};
 pub use field::{FieldId, FieldTable, Parser};
 pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
 pub use parsed::{Flags, Header, ParsedEvent};
