@@ -1,6 +1,6 @@
 //! A match becomes an alert, the same one in every replay.
 
-use crate::{explain::explain, rule::Rule};
+use crate::{entity::entities, explain::explain, rule::Rule};
 use custos_event::{Alert, AlertId, FieldTable, ParsedEvent, Position};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,7 @@ pub fn alert(rule: &Rule, position: Position, event: &ParsedEvent, table: &Field
         time: event.header.time,
         events: vec![position],
         matched: explain(rule, event, table),
+        entities: entities(event),
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
-//! [`mod@explain`] and [`mod@alert`] (what a match becomes).
+//! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes).
 
 pub mod alert;
 mod compile;
 mod engine;
+pub mod entity;
 pub mod explain;
 pub mod fields;
 pub mod logsource;

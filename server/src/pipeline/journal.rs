@@ -153,7 +153,13 @@ impl Fold {
             | Fact::RangeQuarantined { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
-            | Fact::Searched { .. } => {}
+            | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. } => {}
         }
         Ok(())
     }

@@ -86,7 +86,13 @@ impl Journal {
             | Fact::RulesetActivated { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
-            | Fact::Searched { .. } => {}
+            | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }
