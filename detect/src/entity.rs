@@ -31,8 +31,9 @@ pub fn entities(event: &ParsedEvent) -> Vec<Entity> {
         add(&mut found, kind, event, field);
     }
     if is_payment {
-        let named = [ecs::USER_ID, ecs::USER_NAME].into_iter().find(|it| event.get(*it).is_some());
-        named.into_iter().for_each(|it| add(&mut found, EntityKind::Customer, event, it));
+        let by_id = event.get(ecs::USER_ID).is_some();
+        let named = if by_id { ecs::USER_ID } else { ecs::USER_NAME };
+        add(&mut found, EntityKind::Customer, event, named);
     }
     found
 }

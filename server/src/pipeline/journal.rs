@@ -55,6 +55,11 @@ impl Journal {
         Ok(catalog)
     }
 
+    /// For other projections' tables.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Folds what the journal holds beyond the projection's own place.
     pub(crate) fn catch_up(&self) -> anyhow::Result<()> {
         let last = self.store.last_commit();
