@@ -1,19 +1,29 @@
 //! The API under `/api/v1`: what its handlers share, and the router made from the table in `routes`.
 
-mod alerts;
+mod alertfilter;
+pub(crate) mod alerts;
+mod asking;
 pub(crate) mod caller;
+pub(crate) mod event;
+mod events;
 pub(crate) mod extract;
 mod guard;
 pub(crate) mod openapi;
+mod overview;
 pub(crate) mod problem;
 pub(crate) mod route;
 pub(crate) mod routes;
+pub(crate) mod rules;
 mod search;
+mod sources;
+pub(crate) mod stream;
+mod streaming;
 
 use crate::{
     auth::token::Token,
     folder::{Opened, append_facts},
     pipeline::journal::Journal,
+    projection::follower::Views,
 };
 use anyhow::Context as _;
 use axum::{
@@ -25,6 +35,8 @@ use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
 use std::{convert::Infallible, ops::Deref, sync::Arc};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// What the handlers share: `async fn handler(state: State, caller: Caller, …) -> Result<Json<T>, Problem>`.
 #[derive(Clone)]
@@ -37,6 +49,12 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) token: Token,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) views: Views,
+    pub(crate) rules: rules::Shelf,
+    /// Room for the clients of the stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Turns to cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
 }
 
 impl State {

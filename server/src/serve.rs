@@ -1,7 +1,7 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
-    api,
+    api::{self, rules::Shelf},
     auth::token::Token,
     clock::SystemClock,
     config::{self, Config, Sources},
@@ -14,7 +14,8 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    rulefiles,
+    projection::follower::{Views, ViewsFollower},
+    rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
 use anyhow::Context as _;
@@ -29,6 +30,7 @@ use custos_ingest::{
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
@@ -49,8 +51,11 @@ pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
 async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     let mut tasks = Tasks::new();
     let metrics = http::install_metrics().map_err(Failure::store)?;
-    start_detector(&config, &opened, &mut tasks)?;
+    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    let rules = Shelf::new(&files);
+    start_detector(files, &opened, &mut tasks)?;
     let index = start_indexer(&opened, &mut tasks)?;
+    let views = start_views(&opened, &mut tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
@@ -62,7 +67,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index)?);
+        let state = api::State::new(shared(metrics, opened, index, (views, rules), tasks.stop())?);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
@@ -74,15 +79,30 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
 }
 
 /// What the API's handlers share.
-fn shared(metrics: PrometheusHandle, opened: Opened, index: Index) -> Result<api::Shared, Failure> {
+fn shared(
+    metrics: PrometheusHandle,
+    opened: Opened,
+    index: Index,
+    (views, rules): (Views, Shelf),
+    stop: CancellationToken,
+) -> Result<api::Shared, Failure> {
     let token = Token::of(&opened.folder)?;
     let journal = opened.journal()?;
-    Ok(api::Shared { metrics, opened, index, journal, token, clock: Arc::new(SystemClock) })
+    let (clock, streams) = (Arc::new(SystemClock), api::stream::places());
+    Ok(api::Shared { metrics, opened, index, journal, token, clock, views, rules, streams, stop })
+}
+
+/// What people see of the log follows it on a thread of its own.
+fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
+    let views = Views::open(opened.journal()?.catalog(), &opened.store).map_err(Failure::store)?;
+    let (mut follower, cursor) = (ViewsFollower::new(&views), views.cursor());
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
+    Ok(views)
 }
 
 /// The rules see the log on a thread of their own.
-fn start_detector(config: &Config, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
-    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }

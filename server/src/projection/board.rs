@@ -1,7 +1,7 @@
 //! The board: each alert with what people said of it.
 
 use custos_event::{
-    Actor, AlertId, Entity, Envelope, Fact, RuleId, Seq, Timestamp,
+    Actor, Alert, AlertId, Entity, Envelope, Fact, Position, RuleId, Seq, Timestamp,
     respond::{AlertRef, IncidentEvent, IncidentId, Verdict},
 };
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use std::collections::{HashMap, VecDeque};
 
 /// At some 400 bytes each 80 MB. Older ones are in the log, and counted as forgotten here.
 const ALERTS_MAX: usize = 200_000;
+/// Events of an alert by which it is found; the alert in the log names all.
+const EVENTS_MAX: usize = 32;
 /// Words for a person to read; the whole reason is in the log.
 const REASON_CHARS_MAX: usize = 1_000;
 
@@ -24,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) time: Timestamp,
     pub(crate) raised_at: Timestamp,
     pub(crate) entities: Box<[Entity]>,
+    /// The first of them.
+    pub(crate) events: Box<[Position]>,
     pub(crate) acknowledged: Option<(Timestamp, Actor)>,
     pub(crate) judged: Option<Judged>,
     pub(crate) incident: Option<IncidentId>,
@@ -49,6 +53,23 @@ pub(crate) enum Status {
 }
 
 impl Row {
+    pub(crate) fn raised(seq: Seq, raised_at: Timestamp, alert: &Alert) -> Self {
+        Self {
+            seq,
+            id: alert.id,
+            rule: alert.rule.clone(),
+            title: alert.title.as_str().into(),
+            level: alert.level.as_str().into(),
+            time: alert.time,
+            raised_at,
+            entities: alert.entities.clone().into(),
+            events: alert.events.iter().take(EVENTS_MAX).copied().collect(),
+            acknowledged: None,
+            judged: None,
+            incident: None,
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
         match (&self.judged, &self.acknowledged) {
             (Some(_), _) => Status::Closed,
@@ -84,19 +105,7 @@ impl Board {
     pub(crate) fn apply(&mut self, seq: Seq, envelope: &Envelope) -> Touched {
         let mut touched = Touched::default();
         if let Fact::AlertRaised(alert) = &envelope.fact {
-            self.add(Row {
-                seq,
-                id: alert.id,
-                rule: alert.rule.clone(),
-                title: alert.title.as_str().into(),
-                level: alert.level.as_str().into(),
-                time: alert.time,
-                raised_at: envelope.at,
-                entities: alert.entities.clone().into(),
-                acknowledged: None,
-                judged: None,
-                incident: None,
-            });
+            self.add(Row::raised(seq, envelope.at, alert));
             touched.rows.push(seq);
             touched.dropped = self.forget();
         } else if let Fact::AlertAcknowledged { alert } = &envelope.fact {

@@ -3,7 +3,10 @@
 use super::follower::{Views, ViewsFollower};
 use crate::{
     folder::{Folder, Opened, append_facts, system},
-    pipeline::{follow::{Projection as _, catch_up}, intake::StoreIntake},
+    pipeline::{
+        follow::{Projection as _, catch_up},
+        intake::StoreIntake,
+    },
 };
 use bytes::Bytes;
 use custos_event::{
@@ -106,8 +109,8 @@ impl Node {
         } else if let Step::Events { source, good, bad } = step {
             let options = self.opened.decoding(SourceType::Door, (*source).into()).unwrap();
             let mut decoder = Decoder::new(Arc::clone(&self.opened.table), options);
-            let good = (0..*good)
-                .map(|n| format!(r#"{{"time":"2026-11-24T08:00:00Z","door":"d{n}"}}"#));
+            let good =
+                (0..*good).map(|n| format!(r#"{{"time":"2026-11-24T08:00:00Z","door":"d{n}"}}"#));
             let bad = (0..*bad).map(|n| format!("garbage {n}"));
             let received = |n: usize| Timestamp::from_secs(1_795_507_200 + 40 * n as i64);
             let events = good.chain(bad).enumerate();
