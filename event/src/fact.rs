@@ -1,6 +1,7 @@
 //! Facts: everything that Custos and its people decided or did, in the past tense. The journal's schema.
 
 use crate::{
+    account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
@@ -76,6 +77,17 @@ pub enum Fact {
     AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
     /// A person has seen an alert and takes care of it.
     AlertAcknowledged { alert: AlertId },
+    /// Something happened to an account.
+    Account {
+        /// The account's name.
+        account: String,
+        event: AccountEvent,
+    },
+    /// Somebody tried to sign in to an account that does not exist. Which name is not kept: it may be a
+    /// password typed into the wrong field.
+    UnknownSignIn { address: String },
+    /// Something happened to the token that makes the first account.
+    Setup { event: SetupEvent },
 }
 
 /// A rule's match, with what shows it.
@@ -192,6 +204,7 @@ mod tests {
             kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
         }
         let known = [
+            "account",
             "alert_acknowledged",
             "alert_judged",
             "alert_raised",
@@ -202,11 +215,13 @@ mod tests {
             "ruleset_activated",
             "run",
             "searched",
+            "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
             "task",
+            "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }

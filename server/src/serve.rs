@@ -2,7 +2,7 @@
 
 use crate::{
     api::{self, rules::Shelf},
-    auth::token::Token,
+    auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -20,7 +20,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::Fact;
+use custos_event::{Clock, Fact};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -29,7 +29,7 @@ use custos_ingest::{
 };
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -57,7 +57,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     let index = start_indexer(&opened, &mut tasks)?;
     let views = start_views(&opened, &mut tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
-    let mut ready = Vec::new();
+    let (mut ready, mut setup) = (Vec::new(), None);
     if let Some(listener) = config.listener {
         ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
     }
@@ -67,14 +67,20 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index, (views, rules), tasks.stop())?);
+        let views = (views, rules);
+        let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
+        let state = api::State::new(shared);
+        let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
         tasks.spawn("http", server);
+        tasks.spawn("sessions", sweep_sessions(Arc::clone(&auth), tasks.stop()));
+        setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
+    setup.iter().for_each(|line| eprintln!("{line}"));
     tasks.run(stop_asked()).await.map_err(Failure::store)
 }
 
@@ -84,12 +90,14 @@ fn shared(
     opened: Opened,
     index: Index,
     (views, rules): (Views, Shelf),
+    lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
-    let token = Token::of(&opened.folder)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    let (clock, streams) = (Arc::new(SystemClock), api::stream::places());
-    Ok(api::Shared { metrics, opened, index, journal, token, clock, views, rules, streams, stop })
+    let streams = api::stream::places();
+    Ok(api::Shared { metrics, opened, index, journal, auth, clock, views, rules, streams, stop })
 }
 
 /// What people see of the log follows it on a thread of its own.
@@ -99,6 +107,23 @@ fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
     Ok(views)
+}
+
+/// While there is no account: the line that lets who started the server make the first one.
+fn setup_token(auth: &Auth, address: SocketAddr) -> Result<Option<String>, Failure> {
+    let token = auth.accounts.make_setup_token().map_err(Failure::store)?;
+    Ok(token.map(|token| format!("setup: http://{address}/#setup={}", token.reveal())))
+}
+
+/// Ends sessions that are over, so that the streams they keep open end too.
+async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = every.tick() => auth.sweep(),
+        }
+    }
 }
 
 /// The rules see the log on a thread of their own.

@@ -92,7 +92,10 @@ impl Journal {
             | Fact::Run { .. }
             | Fact::Task { .. }
             | Fact::AlertJudged { .. }
-            | Fact::AlertAcknowledged { .. } => {}
+            | Fact::AlertAcknowledged { .. }
+            | Fact::Account { .. }
+            | Fact::UnknownSignIn { .. }
+            | Fact::Setup { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }
