@@ -94,7 +94,7 @@ pub(super) async fn open(
             let read = format!("live: {}", ask.query);
             remember(&state, &caller, Fact::Searched { query: read, results: 0 });
         }
-        Worker::new(state, topics, outlet).run(&query, after);
+        Worker::new(state, caller, topics, outlet).run(&query, after);
         drop(place);
     });
     let lines = stream::poll_fn(move |context| match sent.poll_recv(context) {

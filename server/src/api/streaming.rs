@@ -1,6 +1,6 @@
 //! One client of the stream: follows the log for it, and says when it is too slow.
 
-use super::{State, alerts::Alert, event::Event, sources::Sources};
+use super::{State, alerts::Alert, caller::Caller, event::Event, sources::Sources};
 use crate::{
     clock::Stopwatch,
     projection::board::{Row, Status},
@@ -37,8 +37,6 @@ const EVENTS_PER_SEC: f64 = 100.0;
 const EVENTS_BURST: f64 = 2_000.0;
 /// A word from time to time, so that both ends notice a dead connection and an idle client's place moves.
 const BEAT_SECS: f64 = 10.0;
-/// Then the client comes again and shows who it is: whoever was signed out hears nothing after that.
-const LIFE_SECS: f64 = 60.0;
 
 pub(super) type Line = Bytes;
 
@@ -134,8 +132,8 @@ pub(super) enum End {
     /// It went away, or the process ends.
     Gone,
     Slow,
-    /// It is to come again.
-    Renew,
+    /// Its session has ended.
+    SignedOut,
 }
 
 /// The way to one client.
@@ -198,6 +196,7 @@ impl Cap {
 /// The thread of one client.
 pub(super) struct Worker {
     state: State,
+    caller: Caller,
     topics: Topics,
     outlet: Outlet,
     clock: Stopwatch,
@@ -211,12 +210,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(state: State, topics: Topics, outlet: Outlet) -> Self {
+    pub(super) fn new(state: State, caller: Caller, topics: Topics, outlet: Outlet) -> Self {
         let live_after = state.opened.store.last_commit();
         let clock = Stopwatch::start();
         let cap = Cap::new();
         Self {
             state,
+            caller,
             topics,
             outlet,
             clock,
@@ -236,7 +236,7 @@ impl Worker {
                 metrics::counter!("custos_stream_slow_total").increment(1);
                 self.outlet.close("too slow; it goes on from the last id");
             }
-            Err(End::Renew) => self.outlet.close("renew; it goes on from the last id"),
+            Err(End::SignedOut) => self.outlet.close("signed out"),
         }
         metrics::gauge!("custos_stream_clients").decrement(1.0);
     }
@@ -250,8 +250,8 @@ impl Worker {
             if self.state.stop.is_cancelled() {
                 return Err(End::Gone);
             }
-            if self.clock.secs() > LIFE_SECS {
-                return Err(End::Renew);
+            if self.caller.ended.is_cancelled() {
+                return Err(End::SignedOut);
             }
             let commits = match log.next(COMMITS_MAX, BYTES_MAX, WAIT) {
                 Ok(commits) => commits,
@@ -380,6 +380,7 @@ impl Worker {
         let now = self.clock.secs();
         if now - self.told_at >= 1.0 {
             self.told_at = now;
+            self.check_session()?;
             self.tell_sources()?;
             let skipped = std::mem::take(&mut self.cap.skipped);
             if skipped > 0 {
@@ -393,6 +394,13 @@ impl Worker {
             self.outlet.send(format!("id: {at}\n\n"))?;
         }
         Ok(())
+    }
+
+    /// An account that was disabled or has other roles now hears nothing more. Looking is no use of it.
+    fn check_session(&self) -> Result<(), End> {
+        let Some(session) = &self.caller.session else { return Ok(()) };
+        let is_valid = self.state.auth.session(session.id.reveal(), false).is_some();
+        if is_valid { Ok(()) } else { Err(End::SignedOut) }
     }
 
     /// All counts, where they are others than before. A state, not an event: it has no id of its own.
