@@ -5,9 +5,9 @@ mod auth;
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod exit;
 mod folder;
-mod generate;
 mod hex;
 mod http;
 mod line;
@@ -17,6 +17,7 @@ mod pipeline;
 mod remote;
 mod rulefiles;
 mod serve;
+mod ship;
 mod tasks;
 mod when;
 
