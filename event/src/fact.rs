@@ -65,6 +65,8 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Somebody opened one event.
+    EventRead { position: Position },
     /// Something happened to an incident.
     Incident { incident: IncidentId, event: IncidentEvent },
     /// Something happened to a playbook's run.
@@ -207,6 +209,7 @@ mod tests {
             "alert_judged",
             "alert_raised",
             "evaluated",
+            "event_read",
             "incident",
             "range_quarantined",
             "ruleset_activated",

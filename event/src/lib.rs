@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided) with [`respond`] (incidents, runs, tasks) and [`account`] (who they are),
+//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are),
 //! [`commit`] (how both enter and leave the log).
 
 pub mod account;

@@ -87,6 +87,7 @@ impl Journal {
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
+            | Fact::EventRead { .. }
             | Fact::Incident { .. }
             | Fact::Run { .. }
             | Fact::Task { .. }
