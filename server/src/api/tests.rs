@@ -9,6 +9,7 @@ use crate::{
     auth::{Auth, Lifetime},
     folder::{Folder, system},
     projection::follower::Views,
+    respond::{Desk, Reads, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
     Router,
@@ -16,6 +17,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use custos_event::{AccountCommand, Clock, Private, Role, Sealed, Timestamp, time::ManualClock};
+use custos_respond::{Limits, effect::World};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
@@ -71,9 +73,18 @@ impl Server {
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let auth = Auth::open(&opened, Lifetime::default(), Arc::clone(&shared)).unwrap();
         let journal = opened.journal().unwrap();
+        let index = opened.open_index().unwrap();
+        let reads = Reads {
+            world: Arc::new(World::new(Vec::new(), None, None).unwrap()),
+            searcher: Searcher { index: index.clone(), store: opened.store.clone() },
+        };
+        let (playbooks, limits) = (Playbooks::default(), Limits::default());
+        let desk = Desk::open(&opened.store, playbooks, limits, Arc::clone(&shared)).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            index: opened.open_index().unwrap(),
+            index,
+            desk,
+            reads,
             views: Views::open(journal.catalog(), &opened.store).unwrap(),
             rules: Shelf::new(&[]),
             streams: super::stream::places(),
