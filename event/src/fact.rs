@@ -37,6 +37,7 @@ pub struct Envelope {
 /// One thing that happened. Variants are added, never changed: an old one is read for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, never kept in numbers")]
 pub enum Fact {
     /// A process opened the store for writing.
     Started {

@@ -158,16 +158,13 @@ impl Decider for Incident {
             (Command::AttachEvidence { evidence }, _) => {
                 Ok(vec![IncidentEvent::EvidenceAttached { evidence }])
             }
-            (Command::AddAlerts { .. }, Status::Closed) => {
+            (Command::AddAlerts { .. } | Command::Contain { .. }, Status::Closed) => {
                 Err(Rejection::conflict("the incident is closed; reopen it first"))
             }
             (Command::AddAlerts { alerts }, _) => self.add_alerts(alerts),
             (Command::Contain { .. }, Status::Contained)
             | (Command::Close { .. }, Status::Closed)
             | (Command::Reopen { .. }, Status::Open) => Ok(Vec::new()),
-            (Command::Contain { .. }, Status::Closed) => {
-                Err(Rejection::conflict("the incident is closed; reopen it first"))
-            }
             (Command::Contain { reason: given }, Status::Open) => {
                 Ok(vec![IncidentEvent::Contained { reason: reason(given)? }])
             }
@@ -191,7 +188,9 @@ impl Decider for Incident {
                 self.exists = true;
                 self.title.clone_from(title);
                 self.level.clone_from(level);
-                alerts.iter().for_each(|alert| self.take(alert));
+                for alert in alerts {
+                    self.take(alert);
+                }
             }
             IncidentEvent::AlertAdded { alert } => self.take(alert),
             IncidentEvent::Assigned { owner } => self.owner = Some(owner.clone()),
@@ -230,7 +229,9 @@ mod tests {
         for command in std::iter::once(open).chain(commands) {
             let decided = incident.decide(command);
             if let Ok(events) = &decided {
-                events.iter().for_each(|event| incident.apply(event));
+                for event in events {
+                    incident.apply(event);
+                }
             }
             last = decided.map(|events| events.len());
         }

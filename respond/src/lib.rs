@@ -28,3 +28,9 @@ pub use react::{Call, Key, react};
 pub use rejection::Rejection;
 pub use run::Run;
 pub use task::Task;
+
+/// Bytes as lower-case hex digits.
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}

@@ -23,6 +23,7 @@ impl fmt::Display for Key {
 
 /// What one fact calls for.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, never kept in numbers")]
 pub enum Call {
     /// See what the run does next.
     Advance { run: RunId },

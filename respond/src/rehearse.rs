@@ -140,7 +140,7 @@ pub fn run(playbook: &Playbook, case: &Case) -> Verdict {
         alert: None,
     };
     let mut walk = Walk { run: Run::default(), case, calls: Vec::new(), seq: 0 };
-    let ended = walk.tell(Command::Open(Box::new(opened))).and_then(|()| walk.to_the_end());
+    let ended = walk.tell(Command::Open(Box::new(opened))).and_then(|()| walk.walk_on());
     match ended.and_then(|()| walk.undo()) {
         Ok(()) => walk.judge(),
         Err(why) => Verdict::Differs(why),
@@ -203,7 +203,7 @@ impl Walk<'_> {
         }
     }
 
-    fn to_the_end(&mut self) -> Result<(), String> {
+    fn walk_on(&mut self) -> Result<(), String> {
         for _ in 0..TURNS_MAX {
             let before = self.run.clone();
             let (at, limits) = (Timestamp::default(), Arc::new(Limits::default()));

@@ -56,6 +56,7 @@ pub struct Opened {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, never kept in numbers")]
 pub enum Command {
     Open { incident: IncidentId, order: TaskOrder, run: Option<(RunId, String)>, at: Timestamp },
     Assign { owner: String },

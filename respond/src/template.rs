@@ -97,7 +97,7 @@ pub fn look_up<'v>(values: &'v Value, path: &str) -> &'v Value {
 
 /// `text` with every look-up filled in.
 pub fn fill(text: &str, values: &Value) -> Result<String, TemplateError> {
-    fill_with(text, values, |out, value| out.push_str(value))
+    fill_with(text, values, String::push_str)
 }
 
 /// The same for a part of a URL's path: what is looked up is percent-encoded, so that it stays one segment.
@@ -127,10 +127,13 @@ fn fill_with(
 pub fn fill_json(value: &Value, values: &Value) -> Result<Value, TemplateError> {
     Ok(match value {
         Value::String(text) => match parts(text)?.as_slice() {
-            [Part::Lookup(path)] => match look_up(values, path) {
-                Value::Null => return Err(TemplateError::Missing(path.clone())),
-                found => found.clone(),
-            },
+            [Part::Lookup(path)] => {
+                let found = look_up(values, path);
+                if found.is_null() {
+                    return Err(TemplateError::Missing(path.clone()));
+                }
+                found.clone()
+            }
             _ => Value::String(fill(text, values)?),
         },
         Value::Array(items) => Value::Array(

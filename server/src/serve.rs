@@ -133,14 +133,14 @@ fn shared(
         opened,
         index,
         journal,
+        desk,
+        reads,
         auth,
         clock,
         views,
         rules,
         streams,
         stop,
-        desk,
-        reads,
     })
 }
 

@@ -91,7 +91,7 @@ pub fn aiosmtpd(port: u16, folder: &Path) -> Result<Option<Running>> {
     let there =
         Command::new(python()).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
-        println!("skipped: aiosmtpd is not installed; `bash tests/run.sh` installs it");
+        eprintln!("skipped: aiosmtpd is not installed; `bash tests/run.sh` installs it");
         return Ok(None);
     }
     let mut command = Command::new(python());

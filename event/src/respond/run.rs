@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 /// One thing that happened to a run. `step` is the step's name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, never kept in numbers")]
 pub enum RunEvent {
     Opened {
         run: RunId,

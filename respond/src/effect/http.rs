@@ -175,6 +175,10 @@ fn was_sent(error: &Error) -> bool {
         | Error::Tls(_)
         | Error::TlsRequired => false,
         Error::Other(error) => !error.is::<Refused>(),
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what is not known to be before it, is after"
+        )]
         _ => true,
     }
 }

@@ -97,8 +97,7 @@ fn document(node: &Node, text: &str, problems: &mut Problems) -> Playbook {
         );
     }
     let title = problems.text(node, "title");
-    let version =
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let version = crate::hex(&Sha256::digest(text.as_bytes()));
     Playbook {
         description: problems.text_or_empty(node, "description"),
         trigger: trigger(node, problems),

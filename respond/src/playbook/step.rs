@@ -82,7 +82,7 @@ fn action(node: &Node, problems: &mut Problems) -> Option<Action> {
         return None;
     };
     match key.name.as_str() {
-        "http" => http(inner, problems).map(Action::Http),
+        "http" => Some(Action::Http(http(inner, problems))),
         "email" => Some(Action::Email(email(inner, problems))),
         "kafka" => Some(Action::Kafka(kafka(inner, problems))),
         "query" => Some(Action::Query(query(inner, problems))),
@@ -126,7 +126,7 @@ fn effect(node: &Node, action: &Action, problems: &mut Problems) -> EffectClass 
     class
 }
 
-fn http(node: &Node, problems: &mut Problems) -> Option<Http> {
+fn http(node: &Node, problems: &mut Problems) -> Http {
     problems.unknown_keys(node, &["endpoint", "method", "path", "headers", "json"]);
     let method = problems.text(node, "method");
     if !method.is_empty() && !METHODS.contains(&method.as_str()) {
@@ -142,13 +142,13 @@ fn http(node: &Node, problems: &mut Problems) -> Option<Http> {
             }
         }
     }
-    Some(Http {
+    Http {
         endpoint: problems.text(node, "endpoint"),
         method,
         path: problems.text(node, "path"),
         headers,
         json: node.get("json").map(Node::json),
-    })
+    }
 }
 
 fn email(node: &Node, problems: &mut Problems) -> MailText {
@@ -199,7 +199,7 @@ fn check(node: &Node, problems: &mut Problems) -> Option<Check> {
         problems.add(node.at, "'http' is missing: the read whose answer is judged");
         return None;
     };
-    Some(Check { http: http(inner, problems)?, holds })
+    Some(Check { http: http(inner, problems), holds })
 }
 
 fn undo(node: &Node, problems: &mut Problems) -> Option<Action> {
@@ -226,7 +226,7 @@ fn secs(node: &Node, key: &str, standard: u64, max: u64, problems: &mut Problems
     match duration(&written.scalar().unwrap_or_default()) {
         Ok(secs) if secs <= max => return secs,
         Ok(secs) => {
-            problems.add(written.at, format!("'{key}' is {secs}s; at most {max}s are possible"))
+            problems.add(written.at, format!("'{key}' is {secs}s; at most {max}s are possible"));
         }
         Err(why) => problems.add(written.at, format!("'{key}': {why}")),
     }

@@ -17,13 +17,15 @@ impl Run {
         let Some(state) = self.current() else {
             return vec![RunEvent::Finished { status: Finish::Done }];
         };
+        if state.stage.stops() {
+            return vec![RunEvent::Finished { status: Finish::Stopped }];
+        }
         match &state.stage {
             Stage::Waiting => self.begin(opened, state, at, limits),
             Stage::Approved => self.act(state),
             Stage::Prechecked => self.intend(state, Phase::Act),
             Stage::Unverified => self.intend(state, Phase::Verify),
             Stage::Failed if self.may_try_again(state) => self.intend(state, Phase::Act),
-            stage if stage.stops() => vec![RunEvent::Finished { status: Finish::Stopped }],
             Stage::Approving { .. }
             | Stage::Doing
             | Stage::Failed
@@ -279,6 +281,6 @@ fn waits_no_more(state: &StepState) -> String {
     match (&state.approver, &state.stage) {
         (Some(by), Stage::Denied) => format!("step '{step}' was denied by {}", rejection::name(by)),
         (Some(by), _) => format!("step '{step}' was approved by {} already", rejection::name(by)),
-        (None, stage) => format!("step '{step}' is {}, not waiting for approval", stage.name()),
+        (None, now) => format!("step '{step}' is {}, not waiting for approval", now.name()),
     }
 }

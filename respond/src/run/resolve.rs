@@ -188,5 +188,5 @@ fn gather(value: &Value, all: &mut Vec<String>) {
 /// SHA-256 over run, step and filled-in arguments, hex.
 pub(super) fn hash(run: RunId, step: &str, actioned: &Actioned) -> String {
     let bytes = serde_json::to_vec(&json!([run, step, actioned])).unwrap_or_default();
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex(&Sha256::digest(bytes))
 }

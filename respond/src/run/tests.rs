@@ -74,7 +74,9 @@ impl Rig {
 
     fn tell(&mut self, command: Command) -> Result<Vec<RunEvent>, Rejection> {
         let events = self.run.decide(command)?;
-        events.iter().for_each(|event| self.run.apply(event));
+        for event in &events {
+            self.run.apply(event);
+        }
         self.facts.extend(events.iter().cloned());
         Ok(events)
     }
@@ -169,9 +171,9 @@ fn a_second_approval_changes_nothing_and_says_who_was_first() {
 fn the_intent_comes_before_the_effect_and_is_what_was_approved() {
     let rig = Rig::reversible().acting();
     let approved = rig.run.step("block").unwrap().actioned.clone().unwrap();
-    let intended = rig.facts.iter().rev().find_map(|fact| match fact {
-        RunEvent::Intended { phase: Phase::Act, action, hash, .. } => Some((action, hash)),
-        _ => None,
+    let intended = rig.facts.iter().rev().find_map(|fact| {
+        let RunEvent::Intended { phase: Phase::Act, action, hash, .. } = fact else { return None };
+        Some((action, hash))
     });
     let (action, hash) = intended.unwrap();
     assert_eq!((action, hash), (&approved.action, &rig.hash()));

@@ -73,14 +73,6 @@ impl Desk {
         &self.0.limits
     }
 
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.0.store
-    }
-
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.0.state.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -95,7 +95,9 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn apply(&mut self, command: Command) -> Vec<RunEvent> {
         let events = self.run.decide(command).unwrap_or_default();
-        events.iter().for_each(|event| self.run.apply(event));
+        for event in &events {
+            self.run.apply(event);
+        }
         events
     }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{clock::SystemClock, pipeline::follow::Projection};
 use custos_event::{
     Clock as _, Commit, Cursor, Envelope, Fact, Parser, Position, RunId, Seq, TaskId, Timestamp,
-    respond::{Action, Answer, Outcome, Phase},
+    respond::{Action, Answer, Outcome, Phase, Query},
 };
 use custos_respond::{
     Call, Key, Rejection,
@@ -179,6 +179,19 @@ struct Work {
     timeout: Duration,
 }
 
+impl Work {
+    /// The word on what came of it.
+    fn told(&self, answer: Answer) -> Command {
+        let (step, intent) = (self.step.clone(), self.key.intent);
+        if answer.outcome != Outcome::Done {
+            let outcome = answer.outcome;
+            warn!(run = %self.run, step, ?outcome, "an effect was not done");
+        }
+        let at = SystemClock.now();
+        Command::Run(self.run, run::Command::Answer { step, intent, answer, at })
+    }
+}
+
 impl Hands {
     /// A refusal is a word that came too late, and is told; only a journal that cannot be written is an error.
     fn tell(&self, cause: Option<Position>, command: Command) -> anyhow::Result<()> {
@@ -197,49 +210,32 @@ impl Hands {
     }
 
     fn perform(&self, work: &Work) {
-        let intent = work.key.intent;
-        let command = match &work.action {
-            Action::Task(order) if work.phase == Phase::Act => Command::OrderTask {
-                run: work.run,
-                step: work.step.clone(),
-                intent,
-                order: order.clone(),
-            },
-            Action::Query(query) if work.phase == Phase::Act => {
-                let title = self.title(work);
-                match self.searcher.collect(&title, query, SystemClock.now()) {
-                    Ok(evidence) => {
-                        let (run, step) = (work.run, work.step.clone());
-                        Command::Attach { run, step, intent, evidence }
-                    }
-                    Err(error) => self.answer(work, failed(format!("{error:#}"))),
-                }
+        let command = match (&work.action, work.phase) {
+            (Action::Task(order), Phase::Act) => {
+                let (run, step, order) = (work.run, work.step.clone(), order.clone());
+                Command::OrderTask { run, step, intent: work.key.intent, order }
             }
-            action => {
-                let order = Order {
-                    action,
-                    phase: work.phase,
-                    key: &work.key,
-                    timeout: work.timeout,
-                    at: SystemClock.now(),
-                };
-                self.answer(work, self.world.perform(order))
+            (Action::Query(query), Phase::Act) => self.search(work, query),
+            (action, phase) => {
+                let (key, timeout, at) = (&work.key, work.timeout, SystemClock.now());
+                work.told(self.world.perform(Order { action, phase, key, timeout, at }))
             }
         };
         // Without its result the intent is in doubt: the next start asks about it.
-        if let Err(error) = self.tell(Some(intent), command) {
-            error!(error = format!("{error:#}"), run = %work.run, step = work.step, "a result could not be written");
+        if let Err(error) = self.tell(Some(work.key.intent), command) {
+            let error = format!("{error:#}");
+            error!(error, run = %work.run, step = work.step, "a result could not be written");
         }
     }
 
-    fn answer(&self, work: &Work, answer: Answer) -> Command {
-        let (step, intent) = (work.step.clone(), work.key.intent);
-        if answer.outcome != Outcome::Done {
-            let outcome = answer.outcome;
-            warn!(run = %work.run, step, ?outcome, "an effect was not done");
+    fn search(&self, work: &Work, query: &Query) -> Command {
+        match self.searcher.collect(&self.title(work), query, SystemClock.now()) {
+            Ok(evidence) => {
+                let (run, step) = (work.run, work.step.clone());
+                Command::Attach { run, step, intent: work.key.intent, evidence }
+            }
+            Err(error) => work.told(failed(format!("{error:#}"))),
         }
-        let at = SystemClock.now();
-        Command::Run(work.run, run::Command::Answer { step, intent, answer, at })
     }
 
     fn title(&self, work: &Work) -> String {
