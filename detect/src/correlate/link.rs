@@ -121,8 +121,9 @@ fn problem(correlation: &Correlation, rules: &[Rule]) -> Option<Problem> {
     None
 }
 
-/// For each correlation among `rules` that cannot run with the others: its path, and why not.
-pub fn problems(rules: &[Rule]) -> Vec<(&Rule, Problem)> {
-    let unlinked = |rule| Some((rule, problem(Rule::correlation(rule)?, rules)?));
-    rules.iter().filter_map(unlinked).collect()
+/// For each correlation among `rules` that cannot run with the others: its place there, and why not.
+pub fn problems(rules: &[Rule]) -> Vec<(usize, Problem)> {
+    let unlinked = |rule: &Rule| problem(rule.correlation()?, rules);
+    let all = rules.iter().enumerate();
+    all.filter_map(|(place, rule)| Some((place, unlinked(rule)?))).collect()
 }
