@@ -227,6 +227,18 @@ fn an_alias_names_each_rules_own_field() {
 }
 
 #[test]
+fn of_rules_with_one_name_those_of_the_own_file_are_meant() {
+    let mut all = rules(COUNT);
+    let other = "title: Other\nid: o\nname: denied\nlogsource: {product: custos}\n\
+                 detection: {s: {custos.access.result: granted}, condition: s}\n";
+    all.extend(parse(other, "other.yml").rules);
+    let events = [(0, "a", "x", "granted"), (1, "a", "x", NO), (2, "a", "x", NO)];
+    let mut line = Line::with(&all, Limits::default());
+    assert_eq!(line.run(&events), ["g 0", "o 0"]);
+    assert_eq!(line.run(&[(3, "a", "x", NO)]), ["c 1 2 3"]);
+}
+
+#[test]
 fn what_cannot_run_says_why_and_where() {
     let told = |block: &str| {
         let rules = rules(block);

@@ -185,3 +185,35 @@ fn every_detection_fires_on_its_cases_and_on_no_near_miss() -> Result<()> {
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
     Ok(())
 }
+
+#[test]
+fn a_correlation_names_its_events_and_threads_change_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut files = Vec::new();
+    for (file, source) in [("a.log", "203.0.113.7"), ("b.log", "203.0.113.8")] {
+        let lines = (0..400).map(|n| {
+            let user = ["mia", "root", "li"][n % 3];
+            let time = format!("2026-11-10T10:{:02}:{:02}Z", n / 60, n % 60);
+            format!(
+                "{time} web-01 sshd[7]: Failed password for {user} from {source} port {n} ssh2\n"
+            )
+        });
+        let path = folder.path().join(file);
+        fs::write(&path, lines.collect::<String>())?;
+        files.push(path.into_os_string());
+    }
+    let rules = root().join("rules/detections/accounts");
+    let ran = |threads: &str| -> Result<_> {
+        let words = ["rules", "run", "--threads", threads, "--rules"].map(Into::into);
+        let words = words.into_iter().chain([rules.clone().into_os_string(), "--".into()]);
+        run(words.chain(files.iter().cloned()))?.done()?.json()
+    };
+    let alone = ran("1")?;
+    ensure!(alone == ran("3")?, "three threads say something else");
+    // Each account's tenth guess, then one alert a time span; in both files.
+    let lines: Vec<_> = alone.iter().filter_map(|hit| hit["event"].as_u64()).collect();
+    ensure!(lines == [27, 28, 29, 330, 331, 332].repeat(2), "{lines:?}");
+    let expected: Vec<u64> = (0..10).map(|n| n * 3).collect();
+    ensure!(alone[0]["events"] == serde_json::json!(expected), "{}", alone[0]);
+    Ok(())
+}
