@@ -3,6 +3,7 @@
 use crate::{
     account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -64,6 +65,18 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Somebody opened one event.
+    EventRead { position: Position },
+    /// Something happened to an incident.
+    Incident { incident: IncidentId, event: IncidentEvent },
+    /// Something happened to a playbook's run.
+    Run { run: RunId, event: RunEvent },
+    /// Something happened to a recovery task.
+    Task { task: TaskId, event: TaskEvent },
+    /// A person judged an alert. The newest word counts.
+    AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
+    /// A person has seen an alert and takes care of it.
+    AlertAcknowledged { alert: AlertId },
     /// Something happened to an account.
     Account {
         /// The account's name.
@@ -192,16 +205,22 @@ mod tests {
         }
         let known = [
             "account",
+            "alert_acknowledged",
+            "alert_judged",
             "alert_raised",
             "evaluated",
+            "event_read",
+            "incident",
             "range_quarantined",
             "ruleset_activated",
+            "run",
             "searched",
             "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "task",
             "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");

@@ -14,6 +14,7 @@ mod line;
 mod memory;
 mod output;
 mod pipeline;
+mod projection;
 mod remote;
 mod rulefiles;
 mod serve;

@@ -16,8 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
+    ("respond", &["event"]),
     ("scenario", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search", "scenario"]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario"]),
     ("tests", &[]),
 ];
 
