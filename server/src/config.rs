@@ -3,6 +3,7 @@
 mod raw;
 
 use crate::auth::Lifetime;
+use crate::respond::config::Respond;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::decode::SourceType;
 use raw::RawConfig;
@@ -21,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) kafka: Option<Kafka>,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) session: Lifetime,
+    pub(crate) respond: Respond,
 }
 
 /// The built-in Kafka listener.
@@ -82,12 +84,14 @@ impl Config {
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
+            respond: crate::respond::config::check(raw.respond, &below)
+                .context("section [respond]")?,
         })
     }
 }
 
-/// Sign-in does not exist yet, so what listens answers this machine only, unless it is said in writing
-/// that the network may reach it.
+/// Intake and metrics ask nobody to sign in, and there is no TLS: what listens answers this machine only, unless
+/// it is said in writing that the network may reach it.
 fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyhow::Result<()> {
     if listen.ip().is_loopback() || open_to_network {
         return Ok(());

@@ -4,12 +4,14 @@
 //! command line, its ports and its files.
 
 pub mod api;
+pub mod browser;
 pub mod clients;
 pub mod custos;
 pub mod data;
 pub mod demo;
 pub mod kafka;
 pub mod process;
+pub mod stand_in;
 pub mod totals;
 pub mod wait;
 
