@@ -5,9 +5,9 @@ mod auth;
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod exit;
 mod folder;
-mod generate;
 mod hex;
 mod http;
 mod line;
@@ -18,6 +18,7 @@ mod projection;
 mod remote;
 mod rulefiles;
 mod serve;
+mod ship;
 mod tasks;
 mod when;
 

@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("detect", &["event"]),
     ("search", &["event"]),
     ("respond", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search", "respond"]),
+    ("scenario", &["event"]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario"]),
     ("tests", &[]),
 ];
 

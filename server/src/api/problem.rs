@@ -95,7 +95,6 @@ impl Problem {
     pub(crate) fn at_column(self, column: usize) -> Self {
         Self { column: Some(column), ..self }
     }
-
 }
 
 impl From<anyhow::Error> for Problem {
