@@ -20,8 +20,13 @@ mod search;
 mod session;
 mod sources;
 pub(crate) mod stream;
+mod streamfact;
 mod streaming;
+mod streamplace;
+#[cfg(test)]
+mod tests;
 mod users;
+mod verdicts;
 
 use crate::{
     auth::Auth,

@@ -11,7 +11,8 @@ use super::{
     caller::Caller,
     extract::Query as Parameters,
     problem::Problem,
-    streaming::{Line, Outlet, Place, Topic, Topics, Worker},
+    streaming::{Line, Outlet, Worker},
+    streamplace::{Place, Topic, Topics},
 };
 use crate::auth::Permission;
 use axum::{
