@@ -330,11 +330,12 @@ pub(super) async fn values(
 #[derive(Serialize, ToSchema)]
 #[schema(as = Names)]
 pub(super) struct NameList {
-    fields: Vec<Name>,
+    fields: Vec<Known>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Name {
+#[schema(as = FieldName)]
+pub(super) struct Known {
     name: String,
     /// `keyword`, `number`, `address`, `text` or `time`.
     #[serde(rename = "type")]
@@ -362,7 +363,7 @@ pub(super) async fn names(state: State) -> Result<Json<NameList>, Problem> {
                 FieldType::Text => "text",
                 FieldType::Time => "time",
             };
-            Name { name, kind, quick }
+            Known { name, kind, quick }
         };
         Ok(Json(NameList { fields: names.into_iter().map(name).collect() }))
     })
