@@ -15,6 +15,10 @@ pub enum Actor {
     System { part: String },
     /// Somebody at the command line of the machine, by the operating system's user name.
     Operator { name: String },
+    /// A person who signed in, by the account's name.
+    User { name: String },
+    /// A program that showed an API token, by the token's name.
+    Token { name: String },
 }
 
 /// A fact as the journal stores it: JSON behind one version byte, so that any tool can read it.

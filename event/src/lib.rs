@@ -2,8 +2,9 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided), [`commit`] (how both enter and leave the log).
+//! Custos and its people decided), [`account`] (who they are), [`commit`] (how both enter and leave the log).
 
+pub mod account;
 pub mod commit;
 pub mod decide;
 pub mod ecs;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod value;
 pub mod wire;
 
+pub use account::Role;
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use fact::{Actor, Alert, Envelope, Fact, Matched};

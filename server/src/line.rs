@@ -5,16 +5,21 @@ use custos_search::Hit;
 use serde::Serialize;
 use serde_json::{Map, Value, map::Entry};
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// CLI.md's line of one event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventLine)]
 pub(crate) struct Line<'h> {
     log: String,
     partition: u16,
     seq: u64,
+    #[schema(value_type = String)]
     time: Timestamp,
+    #[schema(value_type = String)]
     received: Timestamp,
     source: &'h str,
+    #[schema(value_type = Object)]
     fields: Map<String, Value>,
     raw: Cow<'h, str>,
 }

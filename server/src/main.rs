@@ -1,5 +1,7 @@
 //! `custos`: reads the command line, runs one command, ends with the exit code that CLI.md promises.
 
+mod api;
+mod auth;
 mod cli;
 mod clock;
 mod config;

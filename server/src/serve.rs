@@ -1,6 +1,8 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
+    api,
+    auth::token::Token,
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -25,6 +27,7 @@ use custos_ingest::{
     listener::{Listener, ListenerConfig},
 };
 use custos_search::Index;
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 use tracing::{error, info};
 
@@ -59,7 +62,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = http::State::new(metrics, opened, index)?;
+        let state = api::State::new(shared(metrics, opened, index)?);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
@@ -68,6 +71,13 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     eprintln!("ready: {}", ready.join(", "));
     tasks.run(stop_asked()).await.map_err(Failure::store)
+}
+
+/// What the API's handlers share.
+fn shared(metrics: PrometheusHandle, opened: Opened, index: Index) -> Result<api::Shared, Failure> {
+    let token = Token::of(&opened.folder)?;
+    let journal = opened.journal()?;
+    Ok(api::Shared { metrics, opened, index, journal, token, clock: Arc::new(SystemClock) })
 }
 
 /// The rules see the log on a thread of their own.

@@ -1,14 +1,7 @@
-//! Who may ask: until accounts exist, whoever can read the token file in the data folder.
+//! The token of programs on this machine: whoever can read its file in the data folder may ask.
 
-use super::State;
 use crate::{exit::Failure, folder::Folder, hex::hex};
 use anyhow::Context as _;
-use axum::{
-    extract,
-    http::{StatusCode, header::AUTHORIZATION},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
@@ -18,11 +11,11 @@ use std::{
 };
 
 /// The digest of the operator's token; the token itself is only in its file.
-pub(super) struct Token([u8; 32]);
+pub(crate) struct Token([u8; 32]);
 
 impl Token {
     /// Reads the token of a data folder, made at the first start.
-    pub(super) fn of(folder: &Folder) -> Result<Self, Failure> {
+    pub(crate) fn of(folder: &Folder) -> Result<Self, Failure> {
         let path = path(folder);
         let cannot = || format!("cannot read the token in {}", path.display());
         let text = match read(folder) {
@@ -35,7 +28,7 @@ impl Token {
     }
 
     /// Compares digests, so that the time taken tells nothing about the token.
-    fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         Sha256::digest(text.as_bytes()).as_slice() == self.0
     }
 }
@@ -58,19 +51,4 @@ fn make(path: &std::path::Path) -> anyhow::Result<String> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     Ok(text)
-}
-
-pub(super) async fn check(
-    extract::State(state): extract::State<State>,
-    request: extract::Request,
-    next: Next,
-) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| state.0.token.is(token)) {
-        return next.run(request).await;
-    }
-    let text = "sign in with the token in keys/api.token of the data folder: \
-                Authorization: Bearer TOKEN";
-    super::api::refusal(StatusCode::UNAUTHORIZED, text).into_response()
 }
