@@ -16,7 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search"]),
+    ("console", &[]),
+    ("server", &["event", "store", "ingest", "detect", "search", "console"]),
     ("tests", &[]),
 ];
 

@@ -86,6 +86,9 @@ async function read(options: StreamOptions, last: { id: string }, signal: AbortS
     if (done) return;
     for (const message of events.push(value)) {
       if (message.id) last.id = message.id;
+      // The server cannot go on from the id: everything is asked anew, then the stream from now.
+      if (message.topic === "reset") last.id = "";
+      if (message.topic === "closed") return;
       options.onMessage(message);
     }
   }

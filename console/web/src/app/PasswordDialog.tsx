@@ -2,7 +2,8 @@
 import { Button, Group, Modal, PasswordInput, Stack } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { post } from "../api/client";
+import { post, setCsrf } from "../api/client";
+import type { Session } from "../api/types";
 import { useSpeech } from "../i18n";
 import { done } from "../ui/told";
 import { ErrorNote } from "../ui/notes";
@@ -13,8 +14,10 @@ export function PasswordDialog({ opened, onClose }: { opened: boolean; onClose: 
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState("");
   const change = useMutation({
-    mutationFn: () => post("/me/password", { current: old, password: fresh }),
-    onSuccess: () => {
+    mutationFn: () => post<Session>("/me/password", { current: old, password: fresh }),
+    onSuccess: (session) => {
+      // All other sessions have ended; this one was renewed, with its token.
+      setCsrf(session.csrf);
       done(t("password.changed"));
       setOld("");
       setFresh("");
@@ -29,7 +32,7 @@ export function PasswordDialog({ opened, onClose }: { opened: boolean; onClose: 
             onChange={(event) => setOld(event.currentTarget.value)} />
           <PasswordInput label={t("password.new")} description={t("password.rule", { n: PASSWORD_MIN })} minLength={PASSWORD_MIN}
             autoComplete="new-password" value={fresh} required onChange={(event) => setFresh(event.currentTarget.value)} />
-          {change.error ? <ErrorNote error={change.error} /> : null}
+          {change.error ? <ErrorNote error={change.error} titles={{ 403: t("password.wrong") }} /> : null}
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>{t("action.cancel")}</Button>
             <Button type="submit" loading={change.isPending}>{t("password.change")}</Button>

@@ -31,6 +31,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     const close = openStream({
       topics: "alerts,incidents,sources",
       onMessage: (message) => {
+        if (message.topic === "reset") void cache.invalidateQueries();
         for (const key of STALE[message.topic] ?? []) waiting.add(key);
         timer ??= setTimeout(flush, GATHER_MILLIS);
       },

@@ -52,7 +52,7 @@ function SetUp() {
           minLength={PASSWORD_MIN} autoComplete="new-password" onChange={(event) => setPassword(event.currentTarget.value)} />
         <PasswordInput label={t("setup.again")} value={again} required autoComplete="new-password"
           error={differs ? t("setup.differs") : undefined} onChange={(event) => setAgain(event.currentTarget.value)} />
-        {enter.error ? <ErrorNote error={enter.error} /> : null}
+        {enter.error ? <ErrorNote error={enter.error} titles={{ 403: t("setup.wrongToken"), 409: t("setup.done") }} /> : null}
         <Button type="submit" size="sm" loading={enter.isPending}>{t("setup.act")}</Button>
       </Stack>
     </form>
@@ -72,7 +72,7 @@ function SignIn() {
           onChange={(event) => setName(event.currentTarget.value)} />
         <PasswordInput label={t("session.password")} value={password} required autoComplete="current-password"
           onChange={(event) => setPassword(event.currentTarget.value)} />
-        {enter.error ? <ErrorNote error={enter.error} /> : null}
+        {enter.error ? <ErrorNote error={enter.error} titles={{ 401: t("session.wrong") }} /> : null}
         <Button type="submit" size="sm" loading={enter.isPending}>{t("session.signIn")}</Button>
         <p className="quiet small">{t("session.forgotten")}</p>
       </Stack>

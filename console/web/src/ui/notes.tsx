@@ -50,13 +50,17 @@ export function useErrorText(): (error: unknown) => { title: string; hint: strin
 
 interface ErrorNoteProps {
   error: unknown;
+  /** Better words for a status than the general ones, where the page knows what it means. */
+  titles?: Record<number, string>;
   retry?: () => void;
   full?: boolean;
 }
 
-export function ErrorNote({ error, retry, full = false }: ErrorNoteProps) {
+export function ErrorNote({ error, titles = {}, retry, full = false }: ErrorNoteProps) {
   const { t } = useSpeech();
-  const { title, hint } = useErrorText()(error);
+  const said = useErrorText()(error);
+  const title = (error instanceof Problem ? titles[error.status] : undefined) ?? said.title;
+  const hint = said.hint;
   return (
     <div className={full ? "fault fault-full" : "fault"} role="alert">
       <IconWarn size={17} aria-hidden />

@@ -203,4 +203,8 @@ export const frame = {
   "action.kafka": "message",
   "action.query": "query",
   "action.task": "task",
+  "session.wrong": "Name or password is wrong",
+  "setup.wrongToken": "The one-time token is wrong",
+  "setup.done": "The first account exists already: reload and sign in",
+  "password.wrong": "The current password is wrong",
 } as const;

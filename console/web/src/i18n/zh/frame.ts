@@ -205,4 +205,8 @@ export const frame: Record<keyof typeof keys, string> = {
   "action.kafka": "消息",
   "action.query": "查询",
   "action.task": "任务",
+  "session.wrong": "用户名或密码错误",
+  "setup.wrongToken": "一次性令牌不正确",
+  "setup.done": "首个账户已存在：请刷新后登录",
+  "password.wrong": "当前密码不正确",
 };

@@ -47,9 +47,9 @@ export function useLiveTail(query: string, active: boolean, paused: boolean): Ta
     const close = openStream({
       topics: "events",
       query: query || "*",
-      onMessage: ({ data }) => {
+      onMessage: ({ topic, data }) => {
         if (isEvent(data)) batch.push(data);
-        else if (typeof data === "object" && data !== null && "skipped" in data) skipped += Number(data.skipped) || 0;
+        else if (topic === "skipped") skipped += Number((data as { count?: number }).count) || 0;
         if (batch.length > KEPT_MAX) (batch.shift(), (skipped += 1));
       },
       onState: (state) => setTail((old) => ({ ...old, state })),
