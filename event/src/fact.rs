@@ -1,6 +1,7 @@
 //! Facts: everything that Custos and its people decided or did, in the past tense. The journal's schema.
 
 use crate::{
+    account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     time::Timestamp,
 };
@@ -63,6 +64,17 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Something happened to an account.
+    Account {
+        /// The account's name.
+        account: String,
+        event: AccountEvent,
+    },
+    /// Somebody tried to sign in to an account that does not exist. Which name is not kept: it may be a
+    /// password typed into the wrong field.
+    UnknownSignIn { address: String },
+    /// Something happened to the token that makes the first account.
+    Setup { event: SetupEvent },
 }
 
 /// A rule's match, with what shows it.
@@ -148,15 +160,18 @@ mod tests {
             kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
         }
         let known = [
+            "account",
             "alert_raised",
             "evaluated",
             "range_quarantined",
             "ruleset_activated",
             "searched",
+            "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }

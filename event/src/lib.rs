@@ -20,7 +20,7 @@ pub mod time;
 pub mod value;
 pub mod wire;
 
-pub use account::Role;
+pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use fact::{Actor, Alert, Envelope, Fact, Matched};

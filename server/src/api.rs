@@ -2,29 +2,42 @@
 
 mod alerts;
 pub(crate) mod caller;
+mod cookie;
 pub(crate) mod extract;
 mod guard;
+pub(crate) mod headers;
 pub(crate) mod openapi;
 pub(crate) mod problem;
 pub(crate) mod route;
 pub(crate) mod routes;
 mod search;
+mod session;
+mod users;
 
 use crate::{
-    auth::token::Token,
+    auth::Auth,
     folder::{Opened, append_facts},
     pipeline::journal::Journal,
 };
 use anyhow::Context as _;
 use axum::{
-    Router, extract::FromRequestParts, http::request::Parts, middleware::from_fn_with_state,
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts, Request},
+    http::{StatusCode, request::Parts},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse as _, Response},
 };
 use caller::Caller;
 use custos_event::{Clock, Fact};
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
-use std::{convert::Infallible, ops::Deref, sync::Arc};
+use std::{convert::Infallible, ops::Deref, sync::Arc, time::Duration};
+
+/// A list of some thousand alert ids is the largest body.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Until an answer begins, the reading of the body included; streams may go on after it.
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// What the handlers share: `async fn handler(state: State, caller: Caller, …) -> Result<Json<T>, Problem>`.
 #[derive(Clone)]
@@ -35,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) opened: Opened,
     pub(crate) index: Index,
     pub(crate) journal: Journal,
-    pub(crate) token: Token,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -76,6 +89,14 @@ pub(crate) async fn blocking<T: Send + 'static>(
     done.context("a request's work was lost").map_err(|error| Problem::failed(&error))?
 }
 
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long")
+            .into_response(),
+    }
+}
+
 /// The router of everything in the table, each route behind its guard.
 pub(crate) fn router(state: &State) -> Router {
     let mut router = Router::new();
@@ -86,9 +107,13 @@ pub(crate) fn router(state: &State) -> Router {
     }
     let unknown = || async { Problem::not_found("there is no such route; see openapi.json") };
     let wrong_method = || async {
-        let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+        let status = StatusCode::METHOD_NOT_ALLOWED;
         Problem::new(status, "this route does not take this method; see openapi.json")
     };
-    let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method);
+    let router = router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(within_time));
     Router::new().nest(openapi::BASE, router.with_state(state.clone()))
 }

@@ -6,7 +6,7 @@ use crate::{
     pipeline::intake::StoreIntake,
 };
 use anyhow::Context as _;
-use axum::{Router, response::IntoResponse, routing::get};
+use axum::{Router, middleware::from_fn, response::IntoResponse, routing::get};
 use custos_ingest::{Decoders, HttpConfig, HttpIntake};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{future::Future, net::SocketAddr, sync::Arc};
@@ -38,7 +38,7 @@ pub(crate) async fn bind(
     let address = listener.local_addr().context("cannot read the address listened on")?;
     let router = router(state, intake, decoders);
     let serve = async move {
-        axum::serve(listener, router)
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
             .context("HTTP ended")
@@ -51,7 +51,8 @@ fn router(state: State, intake: StoreIntake, decoders: Decoders) -> Router {
     let intake = HttpIntake::new(HttpConfig::default(), Arc::new(intake), decoders, clock);
     let intake = custos_ingest::http::router(intake);
     let api = api::router(&state);
-    Router::new().route("/metrics", get(metrics)).with_state(state).merge(api).merge(intake)
+    let metrics = Router::new().route("/metrics", get(metrics)).with_state(state);
+    metrics.merge(api).merge(intake).layer(from_fn(api::headers::set))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus gauges are floats")]

@@ -2,7 +2,7 @@
 
 use crate::{
     api,
-    auth::token::Token,
+    auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -19,7 +19,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::Fact;
+use custos_event::{Clock, Fact};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -28,7 +28,8 @@ use custos_ingest::{
 };
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
@@ -52,7 +53,7 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     start_detector(&config, &opened, &mut tasks)?;
     let index = start_indexer(&opened, &mut tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
-    let mut ready = Vec::new();
+    let (mut ready, mut setup) = (Vec::new(), None);
     if let Some(listener) = config.listener {
         ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
     }
@@ -62,22 +63,49 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index)?);
+        let state = api::State::new(shared(metrics, opened, index, config.session)?);
+        let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
         tasks.spawn("http", server);
+        tasks.spawn("sessions", sweep_sessions(Arc::clone(&auth), tasks.stop()));
+        setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
+    setup.iter().for_each(|line| eprintln!("{line}"));
     tasks.run(stop_asked()).await.map_err(Failure::store)
 }
 
 /// What the API's handlers share.
-fn shared(metrics: PrometheusHandle, opened: Opened, index: Index) -> Result<api::Shared, Failure> {
-    let token = Token::of(&opened.folder)?;
+fn shared(
+    metrics: PrometheusHandle,
+    opened: Opened,
+    index: Index,
+    lifetime: Lifetime,
+) -> Result<api::Shared, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    Ok(api::Shared { metrics, opened, index, journal, token, clock: Arc::new(SystemClock) })
+    Ok(api::Shared { metrics, opened, index, journal, auth, clock })
+}
+
+/// While there is no account: the line that lets who started the server make the first one.
+fn setup_token(auth: &Auth, address: SocketAddr) -> Result<Option<String>, Failure> {
+    let token = auth.accounts.make_setup_token().map_err(Failure::store)?;
+    Ok(token.map(|token| format!("setup: http://{address}/#setup={}", token.reveal())))
+}
+
+/// Ends sessions that are over, so that the streams they keep open end too.
+async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = every.tick() => auth.sweep(),
+        }
+    }
 }
 
 /// The rules see the log on a thread of their own.

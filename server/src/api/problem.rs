@@ -96,9 +96,6 @@ impl Problem {
         Self { column: Some(column), ..self }
     }
 
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
 }
 
 impl From<anyhow::Error> for Problem {

@@ -132,19 +132,25 @@ impl Route {
     /// The JSON it answers with.
     #[must_use]
     pub(crate) fn gives<T: ToSchema>(self) -> Self {
-        self.answers::<T>("application/json")
+        self.answers::<T>("200", "application/json")
+    }
+
+    /// 201: the JSON of what was made.
+    #[must_use]
+    pub(crate) fn gives_new<T: ToSchema>(self) -> Self {
+        self.answers::<T>("201", "application/json")
     }
 
     /// The lines it answers with, one JSON value each.
     #[must_use]
     pub(crate) fn gives_lines<T: ToSchema>(self) -> Self {
-        self.answers::<T>("application/x-ndjson")
+        self.answers::<T>("200", "application/x-ndjson")
     }
 
     /// Server-sent events whose data are such values.
     #[must_use]
     pub(crate) fn gives_events<T: ToSchema>(self) -> Self {
-        self.answers::<T>("text/event-stream")
+        self.answers::<T>("200", "text/event-stream")
     }
 
     /// 204: done, and nothing more to say.
@@ -154,10 +160,10 @@ impl Route {
         self
     }
 
-    fn answers<T: ToSchema>(mut self, kind: &str) -> Self {
+    fn answers<T: ToSchema>(mut self, status: &str, kind: &str) -> Self {
         let content = content::<T>(&mut self.schemas);
         let answer = Response::builder().description("Done").content(kind, content);
-        self.operation = self.operation.response("200", answer);
+        self.operation = self.operation.response(status, answer);
         self
     }
 

@@ -16,6 +16,15 @@ pub(super) struct RawConfig {
     pub(super) kafka: Option<Kafka>,
     #[serde(default)]
     pub(super) rules: Rules,
+    #[serde(default)]
+    pub(super) session: Session,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Session {
+    pub(super) idle_secs: Option<u32>,
+    pub(super) absolute_secs: Option<u32>,
 }
 
 #[derive(Deserialize)]

@@ -86,7 +86,10 @@ impl Journal {
             | Fact::RulesetActivated { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
-            | Fact::Searched { .. } => {}
+            | Fact::Searched { .. }
+            | Fact::Account { .. }
+            | Fact::UnknownSignIn { .. }
+            | Fact::Setup { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }
