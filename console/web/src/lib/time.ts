@@ -84,6 +84,16 @@ export function readTyped(text: string, zone: Zone): string | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
+/** A relative time in the unit it was written in: `-24h` stays 24 h. */
+export function relativeParts(text: string): { value: number; unit: "d" | "h" | "min" | "s" } | undefined {
+  const found = /^-(\d+)([smhdw])$/.exec(text);
+  if (!found) return undefined;
+  const value = Number(found[1]);
+  if (found[2] === "w") return { value: 7 * value, unit: "d" };
+  const unit = ({ s: "s", m: "min", h: "h", d: "d" } as const)[found[2] as "s" | "m" | "h" | "d"];
+  return { value, unit };
+}
+
 /** `3 d 4 h`, `12 min`, `8 s`: the two largest parts. */
 export function spanParts(secs: number): { value: number; unit: "d" | "h" | "min" | "s" }[] {
   const whole = Math.max(0, Math.round(secs));

@@ -65,7 +65,7 @@ function NewestAlerts() {
       {answer.isSuccess && alerts.length === 0 ? <Empty title={t("alerts.none")} hint={t("alerts.noneHint")} /> : null}
       <ul className="brief">
         {alerts.map((alert) => (
-          <li key={alert.id}><Link href={`/alerts/${alert.id}`}><Severity level={alert.level} /><span className="brief-title"><Outside text={alert.title} /></span><span className="brief-who">{(alert.entities ?? []).slice(0, 2).map((entity) => <Outside key={entity.kind + entity.value} text={entity.value} />)}</span><span className="brief-age"><Ago time={alert.time} /></span></Link></li>
+          <li key={alert.id}><Link href={`/alerts/${alert.id}`}><span className="brief-sev"><Severity level={alert.level} /></span><span className="brief-title"><Outside text={alert.title} /></span><span className="brief-who">{(alert.entities ?? []).slice(0, 2).map((entity) => <Outside key={entity.kind + entity.value} text={entity.value} />)}</span><span className="brief-age"><Ago time={alert.time} /></span></Link></li>
         ))}
       </ul>
     </Panel>
@@ -82,7 +82,7 @@ function Incidents() {
       {answer.isSuccess && incidents.length === 0 ? <Empty title={t("incidents.none")} hint={t("incidents.noneHint")} /> : null}
       <ul className="brief">
         {incidents.map((incident) => (
-          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><Severity level={incident.level} /><span className="brief-title"><Outside text={incident.title} /></span><Chip tone={incident.waiting ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting ? t("runs.waiting", { n: incident.waiting }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
+          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><span className="brief-sev"><Severity level={incident.level} /></span><span className="brief-title"><Outside text={incident.title} /></span><Chip tone={incident.waiting ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting ? t("runs.waiting", { n: incident.waiting }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
         ))}
       </ul>
     </Panel>
@@ -138,10 +138,12 @@ export function OverviewPage() {
         <Tile label={t("nav.effects")} value={n(data.open_effects)} note={t("overview.effectsNote")} href="/effects" />
       </div>
       <div className="overview-grid">
-        <NewestAlerts />
-        <Panel title={t("overview.byLevel")} aside={<Link href="/alerts">{t("nav.alerts")}</Link>}><Levels counts={data.alerts.by_level} /></Panel>
-        <Incidents />
         <div className="stack">
+          <NewestAlerts />
+          <Incidents />
+        </div>
+        <div className="stack">
+          <Panel title={t("overview.byLevel")} aside={<Link href="/alerts">{t("nav.alerts")}</Link>}><Levels counts={data.alerts.by_level} /></Panel>
           <Flow overview={data} />
           <Times overview={data} />
         </div>

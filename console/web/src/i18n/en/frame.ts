@@ -89,7 +89,7 @@ export const frame = {
   "live.restingHint": "This tab was hidden; updates go on when you look again.",
   "live.paused": "Paused",
   "live.pausedHint": "New events wait.",
-  "live.tail": "Live",
+  "live.tail": "Live tail",
   "live.start": "Show events as they come",
   "live.stop": "Back to the search",
   "live.pause": "Pause",

@@ -91,7 +91,7 @@ export const frame: Record<keyof typeof keys, string> = {
   "live.restingHint": "此标签页在后台，切回后继续更新。",
   "live.paused": "已暂停",
   "live.pausedHint": "新事件正在等待。",
-  "live.tail": "实时",
+  "live.tail": "实时跟踪",
   "live.start": "实时显示新事件",
   "live.stop": "返回检索",
   "live.pause": "暂停",

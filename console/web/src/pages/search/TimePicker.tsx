@@ -4,7 +4,7 @@ import { useState } from "react";
 import { IconClock, IconRefresh } from "../../icons";
 import { useSpeech } from "../../i18n";
 import { readSetting, writeSetting } from "../../lib/settings";
-import { readTyped, relativeSecs, type Range } from "../../lib/time";
+import { readTyped, relativeParts, relativeSecs, type Range } from "../../lib/time";
 
 const SPANS = ["-5m", "-15m", "-1h", "-4h", "-24h", "-7d", "-30d", ""];
 const RECENT_MAX = 5;
@@ -24,18 +24,20 @@ function remember(range: Range): void {
 }
 
 export function useRangeText(): (range: Range) => string {
-  const { t, span, stamp } = useSpeech();
+  const { t, stamp } = useSpeech();
+  const span = (text: string) => {
+    const part = relativeParts(text);
+    return part ? `${part.value} ${t(`unit.${part.unit}`)}` : text;
+  };
   const end = (text: string, empty: string) => {
     if (text === "") return empty;
-    const secs = relativeSecs(text);
-    if (secs !== undefined) return t("time.ago", { span: span(secs) });
+    if (relativeSecs(text) !== undefined) return t("time.ago", { span: span(text) });
     const { stamp: shown, offset } = stamp(text);
     return `${shown.replace(/\.000$/, "")} ${offset}`;
   };
   return ({ from, to }) => {
-    const secs = relativeSecs(from);
     if (!from && !to) return t("time.all");
-    if (secs !== undefined && !to) return t("time.last", { span: span(secs) });
+    if (relativeSecs(from) !== undefined && !to) return t("time.last", { span: span(from) });
     return `${end(from, t("time.beginning"))} – ${end(to, t("time.now"))}`;
   };
 }
