@@ -12,6 +12,8 @@ pub(crate) mod route;
 pub(crate) mod routes;
 mod search;
 mod session;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use crate::{

@@ -60,6 +60,11 @@ impl Auth {
         Some((session, account))
     }
 
+    /// How many passwords were hashed since the start.
+    pub(crate) fn hashes_computed(&self) -> u64 {
+        self.hasher.computed()
+    }
+
     /// Ends the sessions whose time has come.
     pub(crate) fn sweep(&self) {
         self.sessions.sweep(self.clock.now());

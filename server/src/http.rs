@@ -59,12 +59,13 @@ fn router(state: State, intake: StoreIntake, decoders: Decoders) -> Router {
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus gauges are floats")]
 async fn metrics(state: State) -> impl IntoResponse {
-    let api::Shared { metrics, opened, index, .. } = &*state;
+    let api::Shared { metrics, opened, index, auth, .. } = &*state;
     for (log, partition) in opened.store.logs() {
         let records = opened.store.next_seq(log, partition).0;
         metrics::gauge!("custos_log_records", "log" => log.to_string()).set(records as f64);
     }
     metrics::gauge!("custos_log_commit").set(opened.store.last_commit().0 as f64);
+    metrics::gauge!("custos_password_hashes").set(auth.hashes_computed() as f64);
     metrics::gauge!("custos_index_commit").set(index.cursor().commit().0 as f64);
     if let Some(bytes) = crate::memory::resident() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);

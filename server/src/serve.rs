@@ -74,7 +74,9 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
         setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
-    setup.iter().for_each(|line| eprintln!("{line}"));
+    if let Some(line) = setup {
+        eprintln!("{line}");
+    }
     tasks.run(stop_asked()).await.map_err(Failure::store)
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     column: Option<usize>,
     /// After a conflict: what is true now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    now: Option<Value>,
+    now: Option<Box<Value>>,
     #[serde(skip)]
     retry_after_secs: Option<u64>,
 }
@@ -74,7 +74,7 @@ impl Problem {
 
     /// 409: it was so when it was asked, and is no more; `now` is what is true.
     pub(crate) fn conflict(detail: impl Into<String>, now: impl Serialize) -> Self {
-        let now = serde_json::to_value(now).ok();
+        let now = serde_json::to_value(now).ok().map(Box::new);
         Self { now, ..Self::new(StatusCode::CONFLICT, detail) }
     }
 
@@ -95,7 +95,6 @@ impl Problem {
     pub(crate) fn at_column(self, column: usize) -> Self {
         Self { column: Some(column), ..self }
     }
-
 }
 
 impl From<anyhow::Error> for Problem {

@@ -108,7 +108,9 @@ impl Accounts {
     pub(crate) fn open(opened: &Opened) -> Result<Self, Failure> {
         let mut book = Book::default();
         let facts = opened.journal()?.accounts().map_err(Failure::store)?;
-        facts.iter().for_each(|fact| book.apply(fact));
+        for fact in &facts {
+            book.apply(fact);
+        }
         Ok(Self {
             store: opened.store.clone(),
             book: RwLock::new(book),
@@ -138,8 +140,8 @@ impl Accounts {
         let writing = self.writing();
         let events = self.read(|book| book.setup.decide(SetupCommand::MakeToken { digest }));
         let Ok(events) = events else { return Ok(None) };
-        let facts = events.into_iter().map(|event| Fact::Setup { event }).collect();
-        self.append(&writing, &system("auth"), facts)?;
+        let facts: Vec<_> = events.into_iter().map(|event| Fact::Setup { event }).collect();
+        self.append(&writing, &system("auth"), &facts)?;
         Ok(Some(token))
     }
 
@@ -170,7 +172,7 @@ impl Accounts {
             facts.extend(book.decide(name, vec![AccountCommand::Create { roles, password }])?);
             Ok(facts)
         })?;
-        self.append(&writing, &system("auth"), facts)
+        self.append(&writing, &system("auth"), &facts)
     }
 
     /// Makes the facts that follow from all these commands durable, then true. It blocks. Says whether there
@@ -185,7 +187,7 @@ impl Accounts {
         let writing = self.writing();
         let facts = self.read(|book| book.decide(name, commands))?;
         let changed = !facts.is_empty();
-        self.append(&writing, actor, facts)?;
+        self.append(&writing, actor, &facts)?;
         Ok(changed)
     }
 
@@ -213,14 +215,16 @@ impl Accounts {
         &self,
         _writing: &MutexGuard<'_, ()>,
         actor: &Actor,
-        facts: Vec<Fact>,
+        facts: &[Fact],
     ) -> Result<(), AccountError> {
         if facts.is_empty() {
             return Ok(());
         }
-        append_facts(&self.store, actor, facts.clone())?;
+        append_facts(&self.store, actor, facts.to_vec())?;
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        facts.iter().for_each(|fact| book.apply(fact));
+        for fact in facts {
+            book.apply(fact);
+        }
         Ok(())
     }
 

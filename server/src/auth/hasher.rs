@@ -30,7 +30,7 @@ struct Cost {
 pub(crate) struct Hash {
     cost: Cost,
     salt: String,
-    hash: String,
+    digest: String,
 }
 
 /// Why there is no hash.
@@ -79,7 +79,7 @@ impl Hasher {
             |against| (against.cost, against.salt.clone()),
         );
         let hash = self.compute(password, cost, salt).await?;
-        Ok(against.is_some_and(|against| super::secret::same(&against.hash, &hash.hash)))
+        Ok(against.is_some_and(|against| super::secret::same(&against.digest, &hash.digest)))
     }
 
     /// How many were computed since the start.
@@ -100,7 +100,7 @@ impl Hasher {
         let work = move || {
             // The permit goes with the work: it may outlive who asked.
             let _permit = permit;
-            argon2id(password.reveal(), cost, &salt).map(|hash| Hash { cost, salt, hash })
+            argon2id(password.reveal(), cost, &salt).map(|digest| Hash { cost, salt, digest })
         };
         Ok(tokio::task::spawn_blocking(work).await.context("a hash was lost")??)
     }

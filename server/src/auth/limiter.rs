@@ -156,7 +156,7 @@ mod tests {
         let limiter = Limiter::default();
         for n in 0..KEYS_MAX {
             let from = IpAddr::from([10, 0, n.to_be_bytes()[6], n.to_be_bytes()[7]]);
-            drop(limiter.take(&n.to_string(), from, now()));
+            assert_eq!(limiter.take(&n.to_string(), from, now()), Ok(()));
         }
         assert!(limiter.take("new", address(1), now()).is_err());
         assert_eq!(limiter.take("new", address(1), now().plus_secs(1_000)), Ok(()));
