@@ -2,20 +2,26 @@
 //!
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
-//! [`mod@explain`] and [`mod@alert`] (what a match becomes).
+//! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
+//! (matches counted, and alerts from a log).
 
 pub mod alert;
 mod compile;
+pub mod correlate;
 mod engine;
+pub mod entity;
 pub mod explain;
 pub mod fields;
 pub mod logsource;
 pub mod naive;
 pub mod rule;
 pub mod ruleset;
+pub mod watch;
 
 pub use alert::alert;
+pub use correlate::{Correlator, Fired, Firings, Hit, Incomplete, link::problems};
 pub use engine::Engine;
 pub use explain::explain;
 pub use rule::{Parsed, Problem, Rule, RuleSource, parse};
 pub use ruleset::{RuleIndex, Ruleset};
+pub use watch::Watch;

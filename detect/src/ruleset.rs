@@ -2,6 +2,7 @@
 
 use crate::{
     compile::{Cond, Predicates, all},
+    correlate::link::Links,
     engine::plan::Plan,
     logsource::{self, Deciding, EventSource},
     rule::{Body, Rule, RuleSource},
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Raised whenever the same rules may give other alerts for the same event.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 /// A rule's place in its ruleset; the places are in the order of the rules' ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,7 @@ pub struct Ruleset {
     predicates: Predicates,
     table: Arc<FieldTable>,
     deciding: Deciding,
+    links: Links,
     hash: RulesetHash,
     plans: Mutex<HashMap<EventSource, Arc<Plan>>>,
 }
@@ -36,18 +38,20 @@ pub(crate) struct CompiledRule {
 }
 
 impl Ruleset {
-    /// Puts the detections among `rules` together, in order of their ids, narrowed by the filters among
-    /// them. Of two rules with one id and path the first stays.
+    /// Puts the detections and correlations among `rules` together, in order of their ids, narrowed by the
+    /// filters among them. Of two rules with one id and path the first stays.
     pub fn compile(rules: &[Rule], table: &Arc<FieldTable>) -> Self {
-        let mut own: Vec<Rule> = rules.iter().filter(|rule| rule.is_detection()).cloned().collect();
+        let runs = |rule: &&Rule| rule.is_detection() || rule.is_correlation();
+        let mut own: Vec<Rule> = rules.iter().filter(runs).cloned().collect();
         own.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
         own.dedup_by(|a, b| (&a.id, &a.path) == (&b.id, &b.path));
-        let filters: Vec<&Rule> = rules.iter().filter(|rule| !rule.is_detection()).collect();
+        let filters: Vec<&Rule> = rules.iter().filter(|rule| !runs(rule)).collect();
         let mut predicates = Predicates::default();
         let compiled = own.iter().map(|rule| compiled(rule, &filters, &mut predicates)).collect();
         predicates.finish();
         Self {
             hash: hash(&own, &filters),
+            links: Links::new(&own),
             rules: own,
             compiled,
             predicates,
@@ -91,6 +95,20 @@ impl Ruleset {
         &self.table
     }
 
+    pub(crate) fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Whether a match of this rule is an alert of its own, and not only counted by correlations.
+    pub fn is_aloud(&self, rule: RuleIndex) -> bool {
+        !self.links.is_silent(rule)
+    }
+
+    /// Whether correlations run.
+    pub fn correlates(&self) -> bool {
+        !self.links.running.is_empty()
+    }
+
     pub(crate) fn deciding(&self) -> &Deciding {
         &self.deciding
     }
@@ -111,16 +129,18 @@ impl Ruleset {
 }
 
 fn compiled(rule: &Rule, filters: &[&Rule], predicates: &mut Predicates) -> CompiledRule {
-    let mut terms = Vec::new();
-    if let Body::Detection(detection) = &rule.body {
-        terms.push(predicates.compile(detection));
-    }
+    let source = rule.logsource.clone();
+    let Body::Detection(detection) = &rule.body else {
+        // A correlation matches no event by itself.
+        return CompiledRule { source, cond: Cond::Const(false) };
+    };
+    let mut terms = vec![predicates.compile(detection)];
     for filter in filters.iter().filter(|filter| concerns(filter, rule)) {
         if let Body::Filter { detection, .. } = &filter.body {
             terms.push(predicates.compile(detection));
         }
     }
-    CompiledRule { source: rule.logsource.clone(), cond: all(terms) }
+    CompiledRule { source, cond: all(terms) }
 }
 
 /// Whether a filter narrows `rule`: it names it, and asks for no other logsource.

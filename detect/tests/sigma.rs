@@ -349,12 +349,12 @@ fn files_that_hold_no_rule_are_told_so() {
 }
 
 #[test]
-fn a_correlation_is_checked_and_said_not_to_run_yet() {
+fn a_correlation_is_read_and_a_slip_in_it_told() {
     let text = "title: C\ncorrelation:\n    type: event_count\n    rules: [r]\n    group-by: [a]\n    \
                 timespan: 5m\n    condition:\n        gte: 10\n";
     let parsed = parse(text, "x.yml");
-    assert_eq!((parsed.errors.len(), parsed.rules.len(), parsed.warnings.len()), (0, 1, 1));
-    assert!(!parsed.rules[0].is_detection());
+    assert_eq!((parsed.errors.len(), parsed.rules.len(), parsed.warnings.len()), (0, 1, 0));
+    assert!(!parsed.rules[0].is_detection() && parsed.rules[0].is_correlation());
     let wrong = text.replace("event_count", "event_cuont").replace("5m", "five");
     let messages: Vec<_> = parse(&wrong, "x.yml").errors.into_iter().map(|it| it.message).collect();
     assert_eq!(messages[0], "unknown correlation type 'event_cuont'; did you mean 'event_count'?");

@@ -3,6 +3,7 @@
 use crate::{
     account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -64,6 +65,18 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Somebody opened one event.
+    EventRead { position: Position },
+    /// Something happened to an incident.
+    Incident { incident: IncidentId, event: IncidentEvent },
+    /// Something happened to a playbook's run.
+    Run { run: RunId, event: RunEvent },
+    /// Something happened to a recovery task.
+    Task { task: TaskId, event: TaskEvent },
+    /// A person judged an alert. The newest word counts.
+    AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
+    /// A person has seen an alert and takes care of it.
+    AlertAcknowledged { alert: AlertId },
     /// Something happened to an account.
     Account {
         /// The account's name.
@@ -96,6 +109,37 @@ pub struct Alert {
     pub events: Vec<Position>,
     /// What matched, for a person to read.
     pub matched: Vec<Matched>,
+    /// Who and what it is about; for a correlation its group first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<Entity>,
+}
+
+/// Somebody or something that alerts are about, and that alerts are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entity {
+    pub kind: EntityKind,
+    /// As the event has it, cut at 256 characters.
+    pub value: String,
+}
+
+/// What an [`Entity`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    /// An account, by its name.
+    User,
+    /// An IP address.
+    Address,
+    /// A machine, by its name.
+    Host,
+    /// A door, by its name.
+    Door,
+    /// A badge or another credential, by its hash.
+    Credential,
+    /// A payment card, by its token.
+    Card,
+    /// A payer, by the payment service's id.
+    Customer,
 }
 
 /// One value that a rule asked for and found.
@@ -161,16 +205,22 @@ mod tests {
         }
         let known = [
             "account",
+            "alert_acknowledged",
+            "alert_judged",
             "alert_raised",
             "evaluated",
+            "event_read",
+            "incident",
             "range_quarantined",
             "ruleset_activated",
+            "run",
             "searched",
             "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "task",
             "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");

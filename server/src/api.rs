@@ -1,25 +1,35 @@
 //! The API under `/api/v1`: what its handlers share, and the router made from the table in `routes`.
 
-mod alerts;
+mod alertfilter;
+pub(crate) mod alerts;
+mod asking;
 pub(crate) mod caller;
 mod cookie;
+pub(crate) mod event;
+mod events;
 pub(crate) mod extract;
 mod guard;
 pub(crate) mod headers;
 pub(crate) mod openapi;
+mod overview;
 pub(crate) mod problem;
 pub(crate) mod route;
 pub(crate) mod routes;
+pub(crate) mod rules;
 mod search;
 mod session;
 #[cfg(test)]
 mod tests;
+mod sources;
+pub(crate) mod stream;
+mod streaming;
 mod users;
 
 use crate::{
     auth::Auth,
     folder::{Opened, append_facts},
     pipeline::journal::Journal,
+    projection::follower::Views,
 };
 use anyhow::Context as _;
 use axum::{
@@ -35,6 +45,8 @@ use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
 use std::{convert::Infallible, ops::Deref, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// A list of some thousand alert ids is the largest body.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -52,6 +64,12 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) views: Views,
+    pub(crate) rules: rules::Shelf,
+    /// Room for the clients of the stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Turns to cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
 }
 
 impl State {

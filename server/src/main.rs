@@ -15,6 +15,7 @@ mod line;
 mod memory;
 mod output;
 mod pipeline;
+mod projection;
 mod remote;
 mod rulefiles;
 mod serve;

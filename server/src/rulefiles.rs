@@ -13,6 +13,7 @@ const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// One file, as it was named, and what stands in it.
 pub(crate) struct RuleFile {
     pub(crate) path: PathBuf,
+    pub(crate) text: String,
     pub(crate) parsed: Parsed,
 }
 
@@ -32,8 +33,8 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
         paths.sort();
         for path in paths {
-            let parsed = read_file(root, &path)?;
-            files.push(RuleFile { path, parsed });
+            let (text, parsed) = read_file(root, &path)?;
+            files.push(RuleFile { path, text, parsed });
         }
     }
     Ok(files)
@@ -66,7 +67,7 @@ fn is_rule(path: &Path) -> bool {
     yaml && Path::new(stem).extension().is_none_or(|end| end != "cases")
 }
 
-fn read_file(root: &Path, path: &Path) -> anyhow::Result<Parsed> {
+fn read_file(root: &Path, path: &Path) -> anyhow::Result<(String, Parsed)> {
     let cannot = || format!("cannot read the rule {}", path.display());
     let bytes = fs::metadata(path).with_context(cannot)?.len();
     if bytes > RULE_FILE_BYTES_MAX {
@@ -76,5 +77,7 @@ fn read_file(root: &Path, path: &Path) -> anyhow::Result<Parsed> {
     let text = fs::read(path).with_context(cannot)?;
     let relative = path.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty());
     let name = relative.unwrap_or(path).to_string_lossy();
-    Ok(parse(&String::from_utf8_lossy(&text), &name))
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let parsed = parse(&text, &name);
+    Ok((text, parsed))
 }

@@ -1,7 +1,7 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
-    api,
+    api::{self, rules::Shelf},
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
@@ -14,7 +14,8 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    rulefiles,
+    projection::follower::{Views, ViewsFollower},
+    rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
 use anyhow::Context as _;
@@ -50,8 +51,11 @@ pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
 async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     let mut tasks = Tasks::new();
     let metrics = http::install_metrics().map_err(Failure::store)?;
-    start_detector(&config, &opened, &mut tasks)?;
+    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    let rules = Shelf::new(&files);
+    start_detector(files, &opened, &mut tasks)?;
     let index = start_indexer(&opened, &mut tasks)?;
+    let views = start_views(&opened, &mut tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let (mut ready, mut setup) = (Vec::new(), None);
     if let Some(listener) = config.listener {
@@ -63,7 +67,9 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index, config.session)?);
+        let views = (views, rules);
+        let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
+        let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
@@ -85,12 +91,24 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
+    (views, rules): (Views, Shelf),
     lifetime: Lifetime,
+    stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    Ok(api::Shared { metrics, opened, index, journal, auth, clock })
+    let streams = api::stream::places();
+    Ok(api::Shared { metrics, opened, index, journal, auth, clock, views, rules, streams, stop })
+}
+
+/// What people see of the log follows it on a thread of its own.
+fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
+    let views = Views::open(opened.journal()?.catalog(), &opened.store).map_err(Failure::store)?;
+    let (mut follower, cursor) = (ViewsFollower::new(&views), views.cursor());
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
+    Ok(views)
 }
 
 /// While there is no account: the line that lets who started the server make the first one.
@@ -111,8 +129,7 @@ async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Res
 }
 
 /// The rules see the log on a thread of their own.
-fn start_detector(config: &Config, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
-    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }

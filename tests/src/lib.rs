@@ -3,6 +3,7 @@
 //! Nothing here imports another crate of the workspace: these tests see Custos as a user does, by its
 //! command line, its ports and its files.
 
+pub mod api;
 pub mod clients;
 pub mod custos;
 pub mod data;

@@ -16,8 +16,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
+    ("respond", &["event"]),
     ("console", &[]),
-    ("server", &["event", "store", "ingest", "detect", "search", "console"]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "console"]),
     ("tests", &[]),
 ];
 

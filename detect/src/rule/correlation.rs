@@ -1,10 +1,21 @@
-//! A correlation block is checked in full, so that the rule runs as it stands once correlations do.
+//! A correlation block: which rules' matches count together, by what, for how long, and how many.
 
 use super::{
     Problem,
     suggest::did_you_mean,
-    yaml::{Node, Value},
+    yaml::{Node, Place, Value},
 };
+use custos_event::time::NANOS_PER_SEC;
+
+/// A restart reads the log again this far back (and [`crate::correlate::LATENESS`] more): at 1,000 events/s
+/// that is 86 million events for a day, some minutes of work; a week would be an hour.
+const TIMESPAN_SECS_MAX: i64 = 86_400;
+
+/// A window never holds more, so no condition may ask for more.
+pub(crate) const COUNT_MAX: u32 = 2_000;
+
+/// One bit for each rule is kept with each event.
+const RULES_MAX: usize = 64;
 
 const KEYS: [&str; 8] =
     ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate", "timeframe"];
@@ -19,9 +30,216 @@ const TYPES: [&str; 9] = [
     "value_median",
     "chained",
 ];
-const ORDERS: [&str; 6] = ["gt", "gte", "lt", "lte", "eq", "neq"];
+const ORDERS: [(&str, Bound); 6] = [
+    ("gt", Bound::Gt),
+    ("gte", Bound::Gte),
+    ("lt", Bound::Lt),
+    ("lte", Bound::Lte),
+    ("eq", Bound::Eq),
+    ("neq", Bound::Neq),
+];
 
-pub(crate) fn check(block: &Node) -> Result<(), Vec<Problem>> {
+/// A correlation as read.
+#[derive(Clone, Debug)]
+pub(crate) struct Correlation {
+    pub(crate) measure: Measure,
+    pub(crate) rules: Vec<Reference>,
+    pub(crate) group_by: Vec<String>,
+    pub(crate) aliases: Vec<Alias>,
+    /// In nanoseconds.
+    pub(crate) timespan: i64,
+    /// As the rule writes it: `5m`.
+    pub(crate) timespan_text: String,
+    /// All of them have to hold.
+    pub(crate) condition: Vec<(Bound, u32)>,
+    /// Whether the rules it refers to raise alerts of their own, too.
+    pub(crate) generate: bool,
+}
+
+/// What is counted in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    Events,
+    /// The distinct values of this field.
+    Values(String),
+    /// The distinct rules that matched.
+    Rules,
+    /// How many of the rules, from the first on, matched one after the other.
+    RulesInOrder,
+}
+
+impl Measure {
+    /// The field whose values are counted.
+    pub(crate) fn field(&self) -> Option<&String> {
+        if let Self::Values(field) = self { Some(field) } else { None }
+    }
+}
+
+/// A rule's id or name, and where it is named.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub(crate) name: String,
+    pub(crate) at: Place,
+}
+
+/// One name for a field that the rules call differently.
+#[derive(Clone, Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: String,
+    /// A rule's id or name, and that rule's field.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    Eq,
+    Neq,
+}
+
+impl Bound {
+    pub(crate) fn holds(self, count: u32, number: u32) -> bool {
+        match self {
+            Self::Gt => count > number,
+            Self::Gte => count >= number,
+            Self::Lt => count < number,
+            Self::Lte => count <= number,
+            Self::Eq => count == number,
+            Self::Neq => count != number,
+        }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        ORDERS.iter().find(|(_, bound)| *bound == self).map_or("", |(word, _)| word)
+    }
+
+    fn is_lower(self) -> bool {
+        matches!(self, Self::Gt | Self::Gte | Self::Eq)
+    }
+}
+
+impl Correlation {
+    pub(crate) fn holds(&self, count: u32) -> bool {
+        self.condition.iter().all(|(bound, number)| bound.holds(count, *number))
+    }
+}
+
+/// Reads a block; `None`, with a warning, for what is right but not evaluated by this version.
+pub(crate) fn read(
+    block: &Node,
+    generate: bool,
+    warnings: &mut Vec<Problem>,
+) -> Result<Option<Correlation>, Vec<Problem>> {
+    check(block)?;
+    if let Some(what) = not_evaluated(block) {
+        let message = what.message + "; this version does not evaluate it: the rule never matches";
+        warnings.push(Problem { message, ..what });
+        return Ok(None);
+    }
+    let (timespan_text, secs) = timespan_of(block);
+    let rules: Vec<Reference> = block.get("rules").map_or_else(Vec::new, references);
+    let condition = match block.get("condition") {
+        Some(node) => bounds(node).map(|(bound, number, _)| (bound, number)).collect(),
+        None => vec![(Bound::Gte, u32::try_from(rules.len()).unwrap_or(u32::MAX))],
+    };
+    Ok(Some(Correlation {
+        measure: measure(block),
+        rules,
+        group_by: block.get("group-by").map_or_else(Vec::new, texts),
+        aliases: block.get("aliases").map_or_else(Vec::new, aliases),
+        timespan: secs.unwrap_or(0).saturating_mul(NANOS_PER_SEC),
+        timespan_text,
+        condition,
+        generate: generate || is_true(block.get("generate")),
+    }))
+}
+
+pub(crate) fn is_true(node: Option<&Node>) -> bool {
+    node.is_some_and(|node| matches!(node.value, Value::Bool(true)))
+}
+
+/// The first thing in a right block that this version does not evaluate.
+fn not_evaluated(block: &Node) -> Option<Problem> {
+    let kind = kind_of(block);
+    if !TYPES.iter().take(4).any(|known| *known == kind) {
+        let at = block.get("type").map_or(block.at, |node| node.at);
+        return Some(at.problem(format!("correlations of type '{kind}'")));
+    }
+    let (text, secs) = timespan_of(block);
+    if secs.is_none_or(|secs| secs > TIMESPAN_SECS_MAX) {
+        return Some(block.at.problem(format!("'{text}' is longer than a day")));
+    }
+    let rules = block.get("rules").map_or(0, |rules| rules.items().len());
+    if rules > RULES_MAX {
+        return Some(block.at.problem(format!("{rules} rules are more than {RULES_MAX}")));
+    }
+    let condition = block.get("condition")?;
+    if condition.as_str().is_some() {
+        return Some(condition.at.problem("a condition that combines rules"));
+    }
+    let field = condition.get("field");
+    if let Some(field) = field.filter(|field| field.scalar().is_none()) {
+        return Some(field.at.problem("several fields taken together"));
+    }
+    if let Some((_, number, at)) = bounds(condition).find(|(_, number, _)| *number > COUNT_MAX) {
+        return Some(at.problem(format!("{number} is more than the {COUNT_MAX} that are kept")));
+    }
+    if !bounds(condition).any(|(bound, ..)| bound.is_lower()) {
+        let message = "a condition without gt, gte or eq would hold at a group's first event";
+        return Some(condition.at.problem(message));
+    }
+    None
+}
+
+fn kind_of(block: &Node) -> String {
+    block.get("type").and_then(Node::scalar).unwrap_or_default()
+}
+
+fn measure(block: &Node) -> Measure {
+    let field = block.get("condition").and_then(|it| it.get("field")).and_then(Node::scalar);
+    match (kind_of(block).as_str(), field) {
+        ("value_count", Some(field)) => Measure::Values(field),
+        ("temporal", _) => Measure::Rules,
+        ("temporal_ordered", _) => Measure::RulesInOrder,
+        _ => Measure::Events,
+    }
+}
+
+fn texts(node: &Node) -> Vec<String> {
+    node.items().iter().filter_map(Node::scalar).collect()
+}
+
+fn references(node: &Node) -> Vec<Reference> {
+    let one = |item: &Node| item.scalar().map(|name| Reference { name, at: item.at });
+    node.items().iter().filter_map(one).collect()
+}
+
+fn aliases(node: &Node) -> Vec<Alias> {
+    let field = |(rule, field): &(super::yaml::Key, Node)| {
+        field.scalar().map(|field| (rule.name.clone(), field))
+    };
+    let alias = |(key, fields): &(super::yaml::Key, Node)| Alias {
+        name: key.name.clone(),
+        fields: fields.entries().iter().filter_map(field).collect(),
+    };
+    node.entries().iter().map(alias).collect()
+}
+
+fn bounds(condition: &Node) -> impl Iterator<Item = (Bound, u32, Place)> {
+    condition.entries().iter().filter_map(|(key, value)| {
+        let (_, bound) = ORDERS.iter().find(|(word, _)| *word == key.name)?;
+        Some((*bound, whole(value)?, value.at))
+    })
+}
+
+fn whole(node: &Node) -> Option<u32> {
+    if let Value::Int(number) = node.value { u32::try_from(number).ok() } else { None }
+}
+
+fn check(block: &Node) -> Result<(), Vec<Problem>> {
     if !matches!(block.value, Value::Map(_)) {
         return Err(vec![
             block.at.problem(format!("'correlation' is a map, found {}", block.kind())),
@@ -57,15 +275,34 @@ fn kind(block: &Node, problems: &mut Vec<Problem>) -> String {
     kind
 }
 
+/// The time span as written, and in seconds if it is one.
+fn timespan_of(block: &Node) -> (String, Option<i64>) {
+    let node = block.get("timespan").or_else(|| block.get("timeframe"));
+    let text = node.and_then(Node::scalar).unwrap_or_default();
+    let secs = text.chars().last().and_then(|unit| {
+        let secs = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3_600,
+            'd' => 86_400,
+            'w' => 7 * 86_400,
+            'M' => 30 * 86_400,
+            'y' => 365 * 86_400,
+            _ => return None,
+        };
+        let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
+        (count > 0).then(|| i64::from(count).saturating_mul(secs))
+    });
+    (text, secs)
+}
+
 fn timespan(block: &Node, problems: &mut Vec<Problem>) {
     let Some(node) = block.get("timespan").or_else(|| block.get("timeframe")) else {
         problems.push(block.at.problem("correlation has no 'timespan', as in '5m'"));
         return;
     };
-    let text = node.scalar().unwrap_or_default();
-    let unit = text.chars().last().filter(|unit| "smhdwMy".contains(*unit));
-    let count = unit.and_then(|unit| text.strip_suffix(unit)).and_then(|n| n.parse::<u32>().ok());
-    if count.is_none_or(|count| count == 0) {
+    let (text, secs) = timespan_of(block);
+    if secs.is_none() {
         problems.push(node.at.problem(format!(
             "'{text}' is no time span; expected a count and one of s, m, h, d, w, M, y, as in '5m'"
         )));
@@ -80,14 +317,22 @@ fn condition(block: &Node, kind: &str, problems: &mut Vec<Problem>) {
         }
         return;
     };
-    let orders = node.entries().iter().filter(|(key, _)| ORDERS.contains(&key.name.as_str()));
+    let known = |name: &str| ORDERS.iter().any(|(word, _)| *word == name);
+    let orders = node.entries().iter().filter(|(key, _)| known(&key.name));
     let mut numbers = orders.map(|(_, value)| value).peekable();
     if numbers.peek().is_none() && node.as_str().is_none() {
         problems.push(node.at.problem("condition compares with none of gt, gte, lt, lte, eq, neq"));
     }
-    for value in numbers.filter(|value| !matches!(value.value, Value::Int(_) | Value::Float(_))) {
-        let message = format!("condition: expected a number, found {}", value.kind());
-        problems.push(value.at.problem(message));
+    let counts = TYPES.iter().take(4).any(|counting| *counting == kind);
+    for value in numbers {
+        let found = match value.value {
+            Value::Int(_) | Value::Float(_) if !counts || whole(value).is_some() => continue,
+            Value::Int(_) | Value::Float(_) => "one that counts nothing",
+            Value::Null | Value::Bool(_) | Value::Str(_) | Value::List(_) | Value::Map(_) => {
+                value.kind()
+            }
+        };
+        problems.push(value.at.problem(format!("condition: expected a number, found {found}")));
     }
     if kind.starts_with("value_") && node.get("field").is_none() {
         problems.push(node.at.problem(format!("'{kind}' needs the 'field' whose values it takes")));

@@ -56,6 +56,7 @@ fn rule(
     let fallback = if index == 0 { path.to_owned() } else { format!("{path}#{}", index + 1) };
     Ok(Rule {
         id: RuleId(text(node, "id").unwrap_or(fallback).into()),
+        name: text(node, "name"),
         title,
         status,
         level,
@@ -117,11 +118,8 @@ fn body(
     warnings: &mut Vec<Problem>,
 ) -> Result<Body, Vec<Problem>> {
     if let Some(block) = node.get("correlation") {
-        correlation::check(block)?;
-        warnings.push(block.at.problem(
-            "correlations are checked, but not evaluated by this version; the rule never matches",
-        ));
-        return Ok(Body::Correlation);
+        let generate = correlation::is_true(node.get("generate"));
+        return correlation::read(block, generate, warnings).map(Body::Correlation);
     }
     if logsource.is_none() {
         return Err(vec![node.at.problem(missing(node, "logsource"))]);

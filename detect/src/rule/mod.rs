@@ -1,7 +1,7 @@
 //! A Sigma rule as read: what it is called, which events it is for, and what it asks of them.
 
 mod condition;
-mod correlation;
+pub(crate) mod correlation;
 mod detection;
 mod document;
 mod modifier;
@@ -11,6 +11,7 @@ mod test;
 mod yaml;
 
 pub(crate) use condition::Expr;
+pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
 pub(crate) use test::{Affix, Asked, Test};
 
@@ -41,6 +42,8 @@ pub struct Parsed {
 pub struct Rule {
     /// Its own `id`, else its path.
     pub id: RuleId,
+    /// What correlations may call it besides its id.
+    pub name: Option<String>,
     pub title: String,
     pub status: String,
     /// `informational`, `low`, `medium`, `high`, `critical`; empty where the rule says none.
@@ -70,14 +73,28 @@ pub(crate) enum Body {
         rules: Option<Vec<String>>,
         detection: Detection,
     },
-    /// Read and checked only.
-    Correlation,
+    /// `None` where this version does not evaluate it.
+    Correlation(Option<Correlation>),
 }
 
 impl Rule {
     /// Whether this is a detection of its own: not a filter on others, not a correlation.
     pub fn is_detection(&self) -> bool {
         matches!(self.body, Body::Detection(_))
+    }
+
+    /// Whether this is a correlation that is evaluated.
+    pub fn is_correlation(&self) -> bool {
+        self.correlation().is_some()
+    }
+
+    pub(crate) fn correlation(&self) -> Option<&Correlation> {
+        if let Body::Correlation(correlation) = &self.body { correlation.as_ref() } else { None }
+    }
+
+    /// Whether a correlation that refers to `name` means this rule.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        *self.id.0 == *name || self.name.as_deref() == Some(name)
     }
 }
 

@@ -57,6 +57,11 @@ impl Journal {
         Ok(catalog)
     }
 
+    /// For other projections' tables.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Folds what the journal holds beyond the projection's own place.
     pub(crate) fn catch_up(&self) -> anyhow::Result<()> {
         let last = self.store.last_commit();
@@ -194,6 +199,12 @@ impl Fold {
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
             | Fact::UnknownSignIn { .. } => {}
         }
         Ok(())

@@ -87,6 +87,12 @@ impl Journal {
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
             | Fact::Account { .. }
             | Fact::UnknownSignIn { .. }
             | Fact::Setup { .. } => {}

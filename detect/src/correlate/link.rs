@@ -1,0 +1,128 @@
+//! Correlations find the rules that they refer to.
+
+use crate::{
+    rule::{Problem, Rule, correlation::Correlation},
+    ruleset::RuleIndex,
+};
+
+/// Which rules of a ruleset feed which correlations.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// The correlations that run, by the place that hits name.
+    pub(crate) running: Vec<RuleIndex>,
+    /// By rule: the correlations that it feeds.
+    feeds: Vec<Vec<Feed>>,
+    /// By rule: it alerts only through correlations.
+    silent: Vec<bool>,
+}
+
+/// That a rule's matches are hits of a correlation.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// Its place in [`Links::running`].
+    pub(crate) correlation: u32,
+    /// Which of its rules this one is: one bit.
+    pub(crate) rule: u64,
+    /// This rule's names for the fields that make the group.
+    pub(crate) group: Vec<String>,
+    /// And for the field whose values are counted.
+    pub(crate) counted: Option<String>,
+}
+
+impl Links {
+    /// Links all of `rules` that are correlations and find every rule they name among `rules`.
+    pub(crate) fn new(rules: &[Rule]) -> Self {
+        let mut links = Self {
+            running: Vec::new(),
+            feeds: rules.iter().map(|_| Vec::new()).collect(),
+            silent: vec![false; rules.len()],
+        };
+        let mut spoken = vec![false; rules.len()];
+        for (index, rule) in rules.iter().enumerate() {
+            let Some(correlation) = rule.correlation() else { continue };
+            if problem(correlation, rules).is_none() {
+                links.add(index, correlation, rules, &mut spoken);
+            }
+        }
+        for (silent, spoken) in links.silent.iter_mut().zip(spoken) {
+            *silent &= !spoken;
+        }
+        links
+    }
+
+    fn add(&mut self, own: usize, from: &Correlation, rules: &[Rule], spoken: &mut [bool]) {
+        let correlation = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        self.running.push(RuleIndex(u32::try_from(own).unwrap_or(u32::MAX)));
+        for (bit, reference) in from.rules.iter().enumerate() {
+            for (index, rule) in rules.iter().enumerate() {
+                if !rule.is_called(&reference.name) {
+                    continue;
+                }
+                let field = |name: &String| field_of(from, rule, name).unwrap_or(name).to_owned();
+                self.feeds[index].push(Feed {
+                    correlation,
+                    rule: 1 << bit,
+                    group: from.group_by.iter().map(field).collect(),
+                    counted: from.measure.field().map(field),
+                });
+                self.silent[index] = true;
+                spoken[index] |= from.generate;
+            }
+        }
+    }
+
+    pub(crate) fn feeds(&self, rule: RuleIndex) -> &[Feed] {
+        self.feeds.get(rule.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a match of this rule is no alert of its own.
+    pub(crate) fn is_silent(&self, rule: RuleIndex) -> bool {
+        self.silent.get(rule.0 as usize).copied().unwrap_or(false)
+    }
+}
+
+/// What `rule` calls the field that the correlation calls `name`; `None` where that is no alias.
+fn field_of<'c>(from: &'c Correlation, rule: &Rule, name: &str) -> Option<&'c String> {
+    let alias = from.aliases.iter().find(|alias| alias.name == name)?;
+    alias.fields.iter().find(|(called, _)| rule.is_called(called)).map(|(_, field)| field)
+}
+
+/// Why a correlation among these rules does not run: something it refers to is not there.
+fn problem(correlation: &Correlation, rules: &[Rule]) -> Option<Problem> {
+    for reference in &correlation.rules {
+        let mut named = rules.iter().filter(|rule| rule.is_called(&reference.name)).peekable();
+        if named.peek().is_none() {
+            return Some(reference.at.problem(format!(
+                "correlation counts the rule '{}', which is not among the rules read",
+                reference.name
+            )));
+        }
+        for rule in named {
+            if !rule.is_detection() {
+                return Some(reference.at.problem(format!(
+                    "correlation counts '{}', a correlation itself; this version does not evaluate \
+                     chains: the rule never matches",
+                    reference.name
+                )));
+            }
+            let unnamed = |name: &&String| {
+                let is_alias = correlation.aliases.iter().any(|alias| alias.name == **name);
+                is_alias && field_of(correlation, rule, name).is_none()
+            };
+            let mut asked = correlation.group_by.iter().chain(correlation.measure.field());
+            if let Some(alias) = asked.find(unnamed) {
+                return Some(reference.at.problem(format!(
+                    "alias '{alias}' has no field for the rule '{}'",
+                    reference.name
+                )));
+            }
+        }
+    }
+    None
+}
+
+/// For each correlation among `rules` that cannot run with the others: its path, and why not.
+pub fn problems(rules: &[Rule]) -> Vec<(&Rule, Problem)> {
+    let unlinked = |rule| Some((rule, problem(Rule::correlation(rule)?, rules)?));
+    rules.iter().filter_map(unlinked).collect()
+}

@@ -1,0 +1,1 @@
+//! What follows from detections: incidents, playbook runs, recovery tasks, and their effects on the world.
