@@ -17,6 +17,16 @@ export class Problem extends Error {
   }
 }
 
+/** Says that no person asked for this: it does not put off the end of an idle session. */
+export const BACKGROUND = "x-custos-background";
+/** 30 s: what is asked later than this after somebody's last touch, the page asks by itself. */
+const TOUCH_MILLIS = 30_000;
+
+let touchedAt = Date.now();
+for (const name of ["pointerdown", "keydown", "wheel"]) {
+  globalThis.addEventListener?.(name, () => (touchedAt = Date.now()), { capture: true, passive: true });
+}
+
 let csrf = "";
 let onSignedOut: () => void = () => {};
 
@@ -27,6 +37,10 @@ export function setCsrf(token: string): void {
 /** Called when the server says that nobody is signed in (any more). */
 export function whenSignedOut(then: () => void): void {
   onSignedOut = then;
+}
+
+export function isSignedOut(): void {
+  onSignedOut();
 }
 
 export type Query = Record<string, string | number | boolean | undefined | null>;
@@ -52,6 +66,7 @@ async function problemOf(response: Response): Promise<Problem> {
 
 async function ask(method: string, url: string, body?: unknown, signal?: AbortSignal) {
   const headers: Record<string, string> = { accept: "application/json" };
+  if (method === "GET" && Date.now() - touchedAt > TOUCH_MILLIS) headers[BACKGROUND] = "1";
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") headers["x-csrf-token"] = csrf;
   const init: RequestInit = { method, headers, credentials: "same-origin" };

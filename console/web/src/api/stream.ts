@@ -1,7 +1,7 @@
 // Live updates: server-sent events read through fetch, so that a lost connection resumes after the last
 // id seen, without a gap or a repeat. The stream rests while the tab is hidden: browsers allow six
 // connections a server, and a hidden tab needs none.
-import { withQuery } from "./client";
+import { BACKGROUND, isSignedOut, withQuery } from "./client";
 
 export interface StreamMessage {
   id: string;
@@ -73,10 +73,11 @@ const wait = (millis: number, signal: AbortSignal) =>
   });
 
 async function read(options: StreamOptions, last: { id: string }, signal: AbortSignal) {
-  const headers: Record<string, string> = { accept: "text/event-stream" };
+  const headers: Record<string, string> = { accept: "text/event-stream", [BACKGROUND]: "1" };
   if (last.id) headers["last-event-id"] = last.id;
   const url = withQuery("/stream", { topics: options.topics, query: options.query });
   const response = await fetch(url, { headers, signal, credentials: "same-origin", cache: "no-store" });
+  if (response.status === 401) isSignedOut();
   if (!response.ok || !response.body) throw new Error(String(response.status));
   options.onState("live");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

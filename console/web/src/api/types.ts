@@ -79,7 +79,8 @@ export interface Alert {
   tags?: string[];
   time: string;
   raised_at: string;
-  events: Position[];
+  /** The places of its events: `telemetry/0/42`. */
+  events: string[];
   matched: Matched[];
   entities?: Entity[];
   status: AlertStatus;
@@ -102,7 +103,7 @@ export interface AlertGroup {
 export interface AlertsPage {
   alerts?: Alert[];
   groups?: AlertGroup[];
-  next: string | null;
+  next: number | null;
   total: number;
   hidden: number;
 }
@@ -121,14 +122,23 @@ export interface Prior {
   benign: number;
 }
 
+/** An alert with its first fifty events; none for who may not read events. */
 export interface AlertDetail extends Omit<Alert, "events" | "rule"> {
+  positions: string[];
   events: LogEvent[];
-  rule: string | RuleSummary;
+  rule: RuleSummary;
   prior: Prior;
 }
 
 export interface EventDetail extends LogEvent {
   alerts: { id: string; title: string; level: Level; rule: string }[];
+}
+
+export interface RuleProblem {
+  line: number;
+  column: number;
+  message: string;
+  severity: "error" | "warning";
 }
 
 export interface RuleSummary {
@@ -138,11 +148,11 @@ export interface RuleSummary {
   status: string;
   path: string;
   tags: string[];
-  logsource: string;
+  logsource: { product?: string; category?: string; service?: string };
   hits: number;
   last_hit?: string | null;
   valid: boolean;
-  problems: string[];
+  problems: RuleProblem[];
 }
 
 export interface RuleDetail extends RuleSummary {
@@ -158,6 +168,7 @@ export interface SourceRow {
   rejected: number;
   last_seen?: string | null;
   per_minute: number[];
+  silent: boolean;
   lag?: number | null;
 }
 
@@ -170,11 +181,11 @@ export interface SourcesAnswer {
 
 export interface Overview {
   alerts: { open: number; by_level: Partial<Record<Level, number>> };
-  incidents: { open: number; contained?: number; closed?: number };
+  incidents?: { open: number; contained?: number; closed?: number };
   events: { total: number; last_minute: number; per_minute: number[] };
   sources: { total: number; silent: number; rejected: number; received?: number; stored?: number };
-  runs: { waiting: number };
-  open_effects: number;
+  runs?: { waiting: number };
+  open_effects?: number;
   mttd_secs?: number | null;
   mtta_secs?: number | null;
   mttr_secs?: number | null;

@@ -35,10 +35,11 @@ function useCounts(): Record<string, { count: number; urgent: boolean }> {
   });
   const data = overview.data;
   if (!data) return {};
+  const waiting = data.runs?.waiting ?? 0;
   return {
     "/alerts": { count: data.alerts.open, urgent: false },
-    "/incidents": { count: data.runs.waiting || data.incidents.open, urgent: data.runs.waiting > 0 },
-    "/effects": { count: data.open_effects, urgent: false },
+    "/incidents": { count: waiting || (data.incidents?.open ?? 0), urgent: waiting > 0 },
+    "/effects": { count: data.open_effects ?? 0, urgent: false },
   };
 }
 

@@ -128,14 +128,15 @@ export function OverviewPage() {
   if (!can("read_alerts")) return <Page title={t("nav.overview")}><Empty title={t("overview.notYou")} hint={t("error.forbiddenHint")} /></Page>;
   if (answer.isError && !data) return <Page title={t("nav.overview")}><ErrorNote error={answer.error} retry={() => void answer.refetch()} /></Page>;
   if (!data) return <Loading />;
+  const waiting = data.runs?.waiting ?? 0;
   const urgent = (data.alerts.by_level.critical ?? 0) + (data.alerts.by_level.high ?? 0);
   return (
     <Page title={t("nav.overview")}>
       <div className="tiles">
-        <Tile label={t("overview.waiting")} value={n(data.runs.waiting)} note={t(data.runs.waiting ? "overview.waitingNote" : "overview.nothingWaits")} href="/incidents" urgent={data.runs.waiting > 0} />
+        <Tile label={t("overview.waiting")} value={n(waiting)} note={t(waiting ? "overview.waitingNote" : "overview.nothingWaits")} href="/incidents" urgent={waiting > 0} />
         <Tile label={t("overview.openAlerts")} value={n(data.alerts.open)} note={t("overview.urgent", { n: urgent })} href="/alerts" />
-        <Tile label={t("overview.openIncidents")} value={n(data.incidents.open)} note={data.incidents.contained ? t("overview.contained", { n: data.incidents.contained }) : undefined} href="/incidents?status=open" />
-        <Tile label={t("nav.effects")} value={n(data.open_effects)} note={t("overview.effectsNote")} href="/effects" />
+        <Tile label={t("overview.openIncidents")} value={n(data.incidents?.open ?? 0)} note={data.incidents?.contained ? t("overview.contained", { n: data.incidents.contained }) : undefined} href="/incidents?status=open" />
+        <Tile label={t("nav.effects")} value={n(data.open_effects ?? 0)} note={t("overview.effectsNote")} href="/effects" />
       </div>
       <div className="overview-grid">
         <div className="stack">

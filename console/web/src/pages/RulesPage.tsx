@@ -13,6 +13,8 @@ import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Copy, Outside, Severity } from "../ui/parts";
 import { LEVELS } from "./alerts/Filters";
 
+const logsourceText = ({ logsource }: RuleSummary) => [logsource.product, logsource.category, logsource.service].filter(Boolean).join(" / ");
+
 /** YAML in three colours: keys, comments, and the rest. Text only, nothing is read as markup. */
 function Source({ text }: { text: string }) {
   return (
@@ -40,7 +42,7 @@ function RulePanel({ id, onClose }: { id: string; onClose: () => void }) {
       <header className="flyout-head">
         <div className="flyout-title">
           <h2>{rule ? <Outside text={rule.title} /> : t("alert.rule")}</h2>
-          {rule ? <div className="line"><Severity level={rule.level} /><Chip>{term("ruleStatus", rule.status)}</Chip><span className="quiet">{rule.logsource}</span></div> : null}
+          {rule ? <div className="line"><Severity level={rule.level} /><Chip>{term("ruleStatus", rule.status)}</Chip><span className="quiet">{logsourceText(rule)}</span></div> : null}
         </div>
         <ActionIcon onClick={onClose} aria-label={t("action.close")}><IconClose size={16} /></ActionIcon>
       </header>
@@ -48,7 +50,7 @@ function RulePanel({ id, onClose }: { id: string; onClose: () => void }) {
       {answer.isPending ? <Loading /> : null}
       {rule ? (
         <div className="flyout-body">
-          {rule.problems.length > 0 ? <div className="fault" role="alert"><div><strong>{t("rules.invalid")}</strong>{rule.problems.map((problem) => <p key={problem}><Outside text={problem} /></p>)}</div></div> : null}
+          {rule.problems.length > 0 ? <div className={rule.valid ? "fault fault-mild" : "fault"} role="alert"><div><strong>{t(rule.valid ? "rules.doubtful" : "rules.invalid")}</strong>{rule.problems.map((problem) => <p key={`${problem.line} ${problem.message}`}>{t("rules.line", { n: problem.line })}: <Outside text={problem.message} /></p>)}</div></div> : null}
           <dl className="facts">
             <div><dt>{t("rules.hits")}</dt><dd>{n(rule.hits)} {rule.hits > 0 ? <Link href={`/alerts?rule=${encodeURIComponent(rule.id)}&status=all`}>{t("rules.toAlerts")}</Link> : null}</dd></div>
             <div><dt>{t("rules.lastHit")}</dt><dd><Ago time={rule.last_hit} /></dd></div>
@@ -65,7 +67,7 @@ function RulePanel({ id, onClose }: { id: string; onClose: () => void }) {
 }
 
 const fits = (rule: RuleSummary, words: string[]) => {
-  const text = `${rule.title} ${rule.id} ${rule.path} ${rule.logsource} ${rule.tags.join(" ")}`.toLowerCase();
+  const text = `${rule.title} ${rule.id} ${rule.path} ${logsourceText(rule)} ${rule.tags.join(" ")}`.toLowerCase();
   return words.every((word) => text.includes(word));
 };
 
@@ -108,7 +110,7 @@ export function RulesPage() {
                   <tr key={rule.id + rule.path} className={rule.id === id ? "click row-open" : "click"} onClick={() => show(rule.id)}>
                     <td><Severity level={rule.level} /></td>
                     <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), show(rule.id))}><Outside text={rule.title} /></button>{rule.valid ? null : <> <Chip tone="bad">{t("rules.invalid")}</Chip></>}</td>
-                    <td className="quiet wide-only">{rule.logsource}</td>
+                    <td className="quiet wide-only">{logsourceText(rule)}</td>
                     <td className="num">{n(rule.hits)}</td>
                     <td className="nowrap"><Ago time={rule.last_hit} /></td>
                   </tr>

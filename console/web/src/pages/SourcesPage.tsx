@@ -14,9 +14,6 @@ import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
 import { Sparkline } from "../ui/Sparkline";
 
-/** A source that sent before and has been still for 10 minutes is worth a look. */
-const SILENT_MILLIS = 600_000;
-
 function Balance({ answer }: { answer: SourcesAnswer }) {
   const { t, n } = useSpeech();
   const even = answer.received === answer.stored + answer.rejected;
@@ -61,7 +58,6 @@ function Rejected({ source, onClose }: { source: string | undefined; onClose: ()
 
 function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: string) => void }) {
   const { t, n, term } = useSpeech();
-  const silent = source.last_seen !== null && source.last_seen !== undefined && Date.now() - Date.parse(source.last_seen) > SILENT_MILLIS;
   const last = source.per_minute.at(-1) ?? 0;
   const rate = source.per_minute.length > 1 ? (source.per_minute.at(-2) ?? last) : last;
   return (
@@ -72,7 +68,7 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
       <td className="num">{source.rejected > 0 ? <button type="button" className="as-link bad" onClick={() => onRejected(source.name)} aria-label={t("sources.openRejected", { n: source.rejected, source: source.name })}>{n(source.rejected)}</button> : 0}</td>
       <td className="wide-only spark-cell"><Sparkline values={source.per_minute} label={t("sources.rate", { n: rate })} /><span className="quiet small nowrap">{t("sources.perMinute", { n: rate })}</span></td>
       <td className="num wide-only">{source.lag === null || source.lag === undefined ? <span className="quiet">–</span> : n(source.lag)}</td>
-      <td className="nowrap"><Ago time={source.last_seen} /> {silent ? <Chip tone="warn">{t("sources.silent")}</Chip> : null}</td>
+      <td className="nowrap"><Ago time={source.last_seen} /> {source.silent ? <Chip tone="warn">{t("sources.silent")}</Chip> : null}</td>
     </tr>
   );
 }

@@ -94,7 +94,7 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
   const { can } = useSigned();
   const detail = useQuery({ queryKey: ["alert", id], queryFn: ({ signal }) => get<AlertDetail>(`/alerts/${id}`, {}, signal) });
   const alert = detail.data;
-  const rule = alert && typeof alert.rule === "object" ? alert.rule.id : (alert?.rule as string | undefined);
+  const rule = alert?.rule;
   return (
     <aside className="flyout flyout-wide" aria-label={t("alert.label")}>
       <header className="flyout-head">
@@ -118,9 +118,11 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
           <h3>{t("alert.prior")}</h3>
           <Prior prior={alert.prior} />
           <h3>{t("alert.rule")}</h3>
-          <p className="line"><Link href={`/rules/${encodeURIComponent(rule ?? "")}`}>{rule}</Link> <span className="quiet mono small">{alert.rule_version.slice(0, 12)}</span></p>
+          <p className="line">{rule ? <Link href={`/rules/${encodeURIComponent(rule.id)}`}><Outside text={rule.title} /></Link> : null} <span className="quiet mono small">{alert.rule_version.slice(0, 12)}</span></p>
           {alert.tags?.length ? <p className="line">{alert.tags.map((tag) => <span key={tag} className="chip chip-plain">{tag}</span>)}</p> : null}
-          <h3>{t("alert.events", { n: alert.events.length })} <span className="tab-count">{n(alert.events.length)}</span></h3>
+          <h3>{t("alert.events", { n: alert.positions.length })} <span className="tab-count">{n(alert.positions.length)}</span></h3>
+          {alert.events.length === 0 ? <p className="quiet">{t("alert.eventsHidden")}</p> : null}
+          {alert.positions.length > alert.events.length && alert.events.length > 0 ? <p className="quiet">{t("alert.eventsFirst", { n: alert.events.length })}</p> : null}
           {alert.events.map((event) => (
             <details key={placeOf(event.position)} className="alert-event" open={alert.events.length === 1}>
               <summary>

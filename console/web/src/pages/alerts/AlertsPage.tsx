@@ -25,7 +25,7 @@ function useAlerts(filter: AlertFilter, group: string) {
   return useInfiniteQuery({
     queryKey: ["alerts", "list", filter, group],
     queryFn: ({ pageParam, signal }) => get<Answer>("/alerts", { ...filter, group, limit: PAGE, after: pageParam }, signal),
-    initialPageParam: "",
+    initialPageParam: undefined as number | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: keepPreviousData,
   });
