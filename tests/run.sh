@@ -54,6 +54,8 @@ java default-jre-headless
 mvn maven
 python3 python3
 kcat kcat
+/usr/sbin/rsyslogd rsyslog
+/usr/share/doc/rsyslog-kafka rsyslog-kafka
 LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bench;
+mod demo;
 mod doctor;
 mod ingest;
 mod log;
@@ -30,6 +31,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Run the server: intake, detection, search, until SIGTERM.
     Serve(Serve),
+    /// Show Custos at work: a server in a temporary folder, and a day with six attacks shipped to it.
+    Demo(demo::Demo),
     /// Store the events of files, one a line.
     Ingest(ingest::Ingest),
     /// Find events, newest first.
@@ -85,6 +88,7 @@ impl Arguments {
     pub(crate) fn run(self) -> CommandResult {
         match self.command {
             Command::Serve(serve) => run_serve(serve),
+            Command::Demo(command) => command.run(),
             Command::Ingest(command) => command.run(),
             Command::Search(command) => command.run(),
             Command::Alerts(command) => command.run(),

@@ -20,7 +20,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::{Clock, Fact};
+use custos_event::{Clock, Fact, LogId, Partition};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -33,7 +33,26 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+/// What is running, for whoever runs something beside it.
+pub(crate) struct Started {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) listener: Option<SocketAddr>,
+    /// While there is no account: the address that makes the first one.
+    pub(crate) setup: Option<String>,
+    /// Events that the log held before.
+    pub(crate) events: u64,
+}
+
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
+    run_beside(config, folder, |_, _| Ok(()))
+}
+
+/// The same with tasks of the caller's own; `beside` adds them once the server is ready.
+pub(crate) fn run_beside(
+    config: Config,
+    folder: &Folder,
+    beside: impl FnOnce(&Started, &mut Tasks) -> Result<(), Failure>,
+) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -42,28 +61,37 @@ pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
     let mut opened = folder.open(true)?;
     opened.record_start()?;
     let store = opened.store.clone();
-    let served = runtime.block_on(serve(config, opened));
+    let served = runtime.block_on(async {
+        let stop_asked = stop_asked();
+        let mut tasks = Tasks::new();
+        let started = start(config, opened, &mut tasks).await?;
+        beside(&started, &mut tasks)?;
+        tasks.run(stop_asked).await.map_err(Failure::store)
+    });
     // Followers wait for commits: they must have ended before the store goes.
     store.close()?;
     served.map(|()| Outcome::Done)
 }
 
-async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
-    let mut tasks = Tasks::new();
+async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
+    let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
     let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
     let rules = Shelf::new(&files);
-    start_detector(files, &opened, &mut tasks)?;
-    let index = start_indexer(&opened, &mut tasks)?;
-    let views = start_views(&opened, &mut tasks)?;
+    start_detector(files, &opened, tasks)?;
+    let index = start_indexer(&opened, tasks)?;
+    let views = start_views(&opened, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
-    let (mut ready, mut setup) = (Vec::new(), None);
+    let mut ready = Vec::new();
     if let Some(listener) = config.listener {
-        ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
+        let address = start_listener(listener, &intake, &opened, tasks).await?;
+        ready.push(format!("kafka listener {address}"));
+        started.listener = Some(address);
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, &mut tasks)?;
+        start_consumer(kafka, &intake, &opened, tasks)?;
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
@@ -75,15 +103,14 @@ async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
+        started.http = Some(address);
         tasks.spawn("http", server);
         tasks.spawn("sessions", sweep_sessions(Arc::clone(&auth), tasks.stop()));
-        setup = setup_token(&auth, address)?;
+        started.setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
-    if let Some(line) = setup {
-        eprintln!("{line}");
-    }
-    tasks.run(stop_asked()).await.map_err(Failure::store)
+    started.setup.iter().for_each(|link| eprintln!("setup: {link}"));
+    Ok(started)
 }
 
 /// What the API's handlers share.
@@ -111,10 +138,10 @@ fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
     Ok(views)
 }
 
-/// While there is no account: the line that lets who started the server make the first one.
+/// While there is no account: the address that lets who started the server make the first one.
 fn setup_token(auth: &Auth, address: SocketAddr) -> Result<Option<String>, Failure> {
     let token = auth.accounts.make_setup_token().map_err(Failure::store)?;
-    Ok(token.map(|token| format!("setup: http://{address}/#setup={}", token.reveal())))
+    Ok(token.map(|token| format!("http://{address}/#setup={}", token.reveal())))
 }
 
 /// Ends sessions that are over, so that the streams they keep open end too.
@@ -163,7 +190,7 @@ async fn start_listener(
     intake: &StoreIntake,
     opened: &Opened,
     tasks: &mut Tasks,
-) -> Result<String, Failure> {
+) -> Result<SocketAddr, Failure> {
     let decoders = decoders(opened, config.sources)?;
     let listener_config = ListenerConfig {
         advertised: config.advertised,
@@ -178,7 +205,7 @@ async fn start_listener(
     let address = listener.local_addr();
     let stop = tasks.stop();
     tasks.spawn("kafka listener", async move { Ok(listener.run(stop).await?) });
-    Ok(format!("kafka listener {address}"))
+    Ok(address)
 }
 
 fn start_consumer(
@@ -220,16 +247,19 @@ fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
     }))
 }
 
-async fn stop_asked() -> &'static str {
+/// From now on SIGTERM and SIGINT do not kill; the future tells that one came. Called before anything is said
+/// to be ready: whoever reads that may send one at once.
+fn stop_asked() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("cannot listen for signals; stop with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else {
+            error!("cannot listen for signals; stop with SIGKILL");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod api;
 pub mod clients;
 pub mod custos;
 pub mod data;
+pub mod demo;
 pub mod kafka;
 pub mod process;
 pub mod totals;

@@ -17,8 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("detect", &["event"]),
     ("search", &["event"]),
     ("respond", &["event"]),
-    ("console", &[]),
-    ("server", &["event", "store", "ingest", "detect", "search", "respond", "console"]),
+    ("scenario", &["event"]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario"]),
     ("tests", &[]),
 ];
 
