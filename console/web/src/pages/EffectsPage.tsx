@@ -8,9 +8,8 @@ import type { OpenEffect } from "../api/respond";
 import { useSigned } from "../app/session";
 import { IconUndo } from "../icons";
 import { useSpeech } from "../i18n";
-import { actorText } from "../lib/format";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
-import { Ago, Outside, Page, Stamp } from "../ui/parts";
+import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
 import { ReasonDialog } from "../ui/ReasonDialog";
 import { useAct } from "../ui/useAct";
 import { ActionView } from "./incidents/ActionView";
@@ -25,8 +24,8 @@ function UndoButton({ effect }: { effect: OpenEffect }) {
   return (
     <>
       <Button size="compact-xs" variant="default" leftSection={<IconUndo size={13} />} onClick={() => setAsking(true)}>{t("undo.act")}</Button>
-      <ReasonDialog opened={asking} required={false} title={t("undo.title", { step: effect.target })} label={t("undo.note")} act={t("undo.act")} busy={undo.isPending}
-        intro={<div><p>{t("undo.intro")}</p>{effect.undo ? <ActionView action={effect.undo} /> : null}</div>} onClose={() => setAsking(false)} onGive={() => undo.mutate()} />
+      <ReasonDialog opened={asking} title={t("undo.title", { step: effect.target })} act={t("undo.act")} busy={undo.isPending}
+        intro={<div><p>{t("undo.intro")}</p>{effect.undo_action ? <ActionView action={effect.undo_action} /> : null}</div>} onClose={() => setAsking(false)} onGive={() => undo.mutate()} />
     </>
   );
 }
@@ -42,10 +41,10 @@ export function EffectTable({ effects }: { effects: OpenEffect[] }) {
         {effects.map((effect) => (
           <tr key={`${effect.run} ${effect.step}`}>
             <td className="mono strong"><Outside text={effect.target} /></td>
-            <td>{term("effectKind", effect.kind)}</td>
+            <td><Outside text={effect.title || effect.step} />{effect.undo === "open" ? null : <> <Chip tone="warn">{term("undo", effect.undo)}</Chip></>}</td>
             <td><Stamp time={effect.since} short /></td>
             <td>{effect.until ? <Ago time={effect.until} /> : t("effects.forever")}</td>
-            <td className="wide-only">{actorText(effect.by)}</td>
+            <td className="wide-only">{effect.by}</td>
             <td className="mono wide-only">{effect.incident ? <Link href={`/incidents/${effect.incident}#${effect.run}`}>{effect.run}</Link> : effect.run}</td>
             <td className="end"><UndoButton effect={effect} /></td>
           </tr>

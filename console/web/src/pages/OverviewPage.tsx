@@ -82,7 +82,7 @@ function Incidents() {
       {answer.isSuccess && incidents.length === 0 ? <Empty title={t("incidents.none")} hint={t("incidents.noneHint")} /> : null}
       <ul className="brief">
         {incidents.map((incident) => (
-          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><span className="brief-sev"><Severity level={incident.level} /></span><span className="brief-title"><Outside text={incident.title} /></span><Chip tone={incident.waiting ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting ? t("runs.waiting", { n: incident.waiting }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
+          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><span className="brief-sev"><Severity level={incident.level} /></span><span className="brief-title"><Outside text={incident.title} /></span><Chip tone={incident.waiting_runs > 0 ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting_runs > 0 ? t("runs.waiting", { n: incident.waiting_runs }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
         ))}
       </ul>
     </Panel>

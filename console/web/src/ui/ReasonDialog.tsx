@@ -8,7 +8,8 @@ interface Props {
   opened: boolean;
   title: string;
   intro?: ReactNode;
-  label: string;
+  /** What is asked; without it only a yes is. */
+  label?: string;
   act: string;
   color?: string;
   required?: boolean;
@@ -25,7 +26,7 @@ export function ReasonDialog(props: Props) {
   useEffect(() => {
     if (props.opened) setReason("");
   }, [props.opened]);
-  const missing = props.required !== false && reason.trim() === "";
+  const missing = props.label !== undefined && props.required !== false && reason.trim() === "";
   const give = () => {
     if (!missing && !props.busy) props.onGive(reason.trim());
   };
@@ -34,11 +35,11 @@ export function ReasonDialog(props: Props) {
       <form onSubmit={(event) => (event.preventDefault(), give())}>
         <Stack gap="sm">
           {props.intro}
-          <Textarea label={props.label} value={reason} onChange={(event) => setReason(event.currentTarget.value)} autosize minRows={2}
+          {props.label === undefined ? null : <Textarea label={props.label} value={reason} onChange={(event) => setReason(event.currentTarget.value)} autosize minRows={2}
             maxLength={2000} required={props.required !== false} data-autofocus
             onKeyDown={(event) => {
               if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (event.preventDefault(), give());
-            }} />
+            }} />}
           {props.suggestions?.length ? (
             <Group gap={6}>
               {props.suggestions.map((text) => (

@@ -55,7 +55,8 @@ export function Stamp({ time, short = false }: { time: string | undefined | null
   const shown = stamp(time);
   return (
     <time dateTime={time} className="stamp" title={ago(time)}>
-      {short ? shown.stamp.slice(5, 19) : shown.stamp}
+      <span className="stamp-day">{shown.stamp.slice(short ? 5 : 0, 10)} </span>
+      {shown.stamp.slice(11, short ? 19 : 23)}
       <span className="stamp-zone">{shown.offset}</span>
     </time>
   );

@@ -373,4 +373,13 @@ export const work = {
   "runStatus.needs_person": "Needs a person",
   "taskStatus.verifying": "Being probed",
   "taskStatus.not_clean": "Probe found something",
+  "undo.none": "No undo",
+  "undo.open": "In force",
+  "undo.undoing": "Being undone",
+  "undo.undone": "Undone",
+  "undo.failed": "Undo failed",
+  "undo.unknown": "Undo not known",
+  "runDialog.inputType": "{name} · {type}",
+  "task.probed": "probe",
+  "incident.leftOpen": "Still open:",
 } as const;

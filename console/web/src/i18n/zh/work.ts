@@ -375,4 +375,13 @@ export const work: Record<keyof typeof keys, string> = {
   "runStatus.needs_person": "需人工处理",
   "taskStatus.verifying": "检测中",
   "taskStatus.not_clean": "检测发现问题",
+  "undo.none": "无撤销",
+  "undo.open": "生效中",
+  "undo.undoing": "撤销中",
+  "undo.undone": "已撤销",
+  "undo.failed": "撤销失败",
+  "undo.unknown": "撤销结果未知",
+  "runDialog.inputType": "{name} · {type}",
+  "task.probed": "检测",
+  "incident.leftOpen": "尚未完成：",
 };

@@ -157,7 +157,7 @@ export function AlertsPage() {
         intro={whole ? <p className="warn-note">{t("alerts.wholeNote", { n: count })}</p> : null} busy={judging.isPending} error={judging.error}
         suggestions={asking ? [t(`reason.${asking}.1`), t(`reason.${asking}.2`)] : []}
         onClose={() => setAsking(null)} onGive={(reason) => asking && judging.mutate({ verdict: asking, reason })} />
-      <ReasonDialog opened={confirming} required={false} title={t("alert.acknowledge")} label={t("alerts.note")} act={t("alerts.acknowledgeAct", { n: count })}
+      <ReasonDialog opened={confirming} title={t("alert.acknowledge")} act={t("alerts.acknowledgeAct", { n: count })}
         intro={<p className="warn-note">{t("alerts.wholeNote", { n: n(count) })}</p>} onClose={() => setConfirming(false)}
         onGive={() => (setConfirming(false), acknowledging.mutate(target))} />
       <EscalateDialog alerts={escalating} title={openTitle} onClose={() => setEscalating(null)}

@@ -4,8 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
 import { get, post } from "../../api/client";
-import type { Incident, OpenEffect, Run } from "../../api/respond";
-import type { Alert } from "../../api/types";
+import type { AlertRef, Incident, OpenEffect } from "../../api/respond";
 import { useSigned } from "../../app/session";
 import { IconPlay } from "../../icons";
 import { useSpeech } from "../../i18n";
@@ -29,12 +28,13 @@ function Comments({ incident }: { incident: Incident }) {
   const [text, setText] = useState("");
   const send = useAct<string>({ act: (said) => post(`/incidents/${incident.id}/comment`, { text: said }), stale: STALE, then: () => setText("") });
   const give = () => text.trim() && send.mutate(text.trim());
+  const comments = incident.timeline.filter((item) => item.of === "incident" && item.kind === "commented");
   return (
     <>
-      {incident.comments.length === 0 ? <p className="quiet">{t("comment.none")}</p> : null}
+      {comments.length === 0 ? <p className="quiet">{t("comment.none")}</p> : null}
       <ul className="comments">
-        {incident.comments.map((comment, at) => (
-          <li key={at}><div className="comment-head"><strong>{comment.by ?? actorText(comment.actor)}</strong> <Ago time={comment.at} /></div><p><Outside text={comment.text} lines /></p></li>
+        {comments.map((comment, at) => (
+          <li key={at}><div className="comment-head"><strong>{actorText(comment.actor)}</strong> <Ago time={comment.at} /></div><p><Outside text={String(comment.text ?? "")} lines /></p></li>
         ))}
       </ul>
       {can("triage") || can("respond") ? (
@@ -82,29 +82,22 @@ function Head({ incident, onRun }: { incident: Incident; onRun: () => void }) {
           {can("respond") ? <Button leftSection={<IconPlay size={14} />} onClick={onRun}>{t("runDialog.title")}</Button> : null}
         </div>
       ) : null}
-      <ReasonDialog opened={asking !== null} required={asking === "closed"} title={asking ? t(`incident.to.${asking}`) : ""} label={t("incident.reason")} act={asking ? t(`incident.to.${asking}`) : ""}
+      <ReasonDialog opened={asking !== null} required={asking === "closed" && incident.left_open !== ""} intro={asking === "closed" && incident.left_open ? <p className="warn-note">{t("incident.leftOpen")} <Outside text={incident.left_open} /></p> : null} title={asking ? t(`incident.to.${asking}`) : ""} label={t("incident.reason")} act={asking ? t(`incident.to.${asking}`) : ""}
         busy={status.isPending} error={status.error} onClose={() => setAsking(null)} onGive={(reason) => asking && status.mutate({ status: asking, reason })} />
     </header>
   );
 }
 
-function useWhole(incident: Incident | undefined): Run[] {
-  return (incident?.runs ?? []).filter((run): run is Run => typeof run === "object");
-}
-
-function AlertLines({ alerts }: { alerts: (string | Alert)[] }) {
+function AlertLines({ alerts }: { alerts: AlertRef[] }) {
   return (
     <ul className="plain-list">
-      {alerts.map((alert) => {
-        const id = typeof alert === "string" ? alert : alert.id;
-        return (
-          <li key={id} className="line alert-line">
-            {typeof alert === "object" ? <Severity level={alert.level} /> : null}
-            <Link href={`/alerts/${id}?status=all`}><Outside text={typeof alert === "object" ? alert.title : id} /></Link>
-            {typeof alert === "object" ? <span className="quiet nowrap"><Ago time={alert.time} /></span> : null}
-          </li>
-        );
-      })}
+      {alerts.map((alert) => (
+        <li key={alert.id} className="line alert-line">
+          <Severity level={alert.level} />
+          <Link href={`/alerts/${alert.id}?status=all`}><Outside text={alert.title} /></Link>
+          <span className="quiet nowrap"><Ago time={alert.time} /></span>
+        </li>
+      ))}
     </ul>
   );
 }
@@ -116,7 +109,7 @@ export function IncidentPage() {
   const answer = useQuery({ queryKey: ["incident", id], queryFn: ({ signal }) => get<Incident>(`/incidents/${id}`, {}, signal), refetchInterval: 15_000 });
   const effects = useQuery({ queryKey: ["effects", "open"], queryFn: () => get<{ effects: OpenEffect[] }>("/effects", { open: true }) });
   const incident = answer.data;
-  const runs = useWhole(incident);
+  const runs = incident?.runs ?? [];
   if (answer.isError && !incident) return <ErrorNote error={answer.error} retry={() => void answer.refetch()} />;
   if (!incident) return <Loading />;
   const waiting = runs.flatMap((run) => run.steps.filter(isWaiting).map((step) => ({ run, step })));
@@ -137,22 +130,22 @@ export function IncidentPage() {
         </div>
         <div className="incident-side">
           {incident.entities.length > 0 ? <Panel title={t("entity.label")}><Entities entities={incident.entities} /></Panel> : null}
-          <Panel title={t("nav.alerts")} aside={n(incident.alerts.length)}><AlertLines alerts={incident.alerts} /></Panel>
+          <Panel title={t("nav.alerts")} aside={n(incident.alerts_total)}><AlertLines alerts={incident.alerts} /></Panel>
           <Panel title={t("incident.tasks")} aside={people.length ? n(people.length) : null}><TaskList tasks={people} /></Panel>
           {incident.evidence.length > 0 ? (
             <Panel title={t("incident.evidence")} aside={n(incident.evidence.length)}>
               <ul className="plain-list">
                 {incident.evidence.map((item, at) => (
                   <li key={at} className="evidence">
-                    <Outside text={item.title ?? item.name ?? item.text ?? ""} />{item.count !== undefined ? <span className="quiet"> · {t("incident.evidenceCount", { n: item.count })}</span> : null}
-                    {item.query ? <Link className="evidence-query mono" href={`/search?q=${encodeURIComponent(item.query)}&from=${encodeURIComponent(item.from ?? "all")}&to=${encodeURIComponent(item.to ?? "")}`}><Outside text={item.query} /></Link> : null}
+                    <Outside text={item.title} /><span className="quiet">{t("incident.evidenceCount", { n: item.count })}</span>
+                    {item.query ? <Link className="evidence-query mono" href={`/search?q=${encodeURIComponent(item.query)}&from=${encodeURIComponent(item.from)}&to=${encodeURIComponent(item.to)}`}><Outside text={item.query} /></Link> : null}
                     {item.sha256 ? <span className="mono quiet small hash">SHA-256 {item.sha256.slice(0, 16)}…</span> : null}
                   </li>
                 ))}
               </ul>
             </Panel>
           ) : null}
-          <Panel title={t("comment.title")} aside={incident.comments.length ? n(incident.comments.length) : null}><Comments incident={incident} /></Panel>
+          <Panel title={t("comment.title")} aside={incident.comments ? n(incident.comments) : null}><Comments incident={incident} /></Panel>
         </div>
       </div>
       <RunDialog incident={incident} opened={starting} onClose={() => setStarting(false)} />

@@ -13,10 +13,6 @@ const STATUSES = ["open", "contained", "closed", "all"] as const;
 
 export const STATUS_TONE: Record<string, Tone> = { open: "warn", contained: "info", closed: "plain" };
 
-export function countOf(value: number | unknown[] | undefined): number {
-  return Array.isArray(value) ? value.length : (value ?? 0);
-}
-
 export function IncidentsPage() {
   const { t, term, n } = useSpeech();
   const [url, setUrl] = useUrl();
@@ -24,7 +20,7 @@ export function IncidentsPage() {
   const status = url.status ?? "all";
   const answer = useQuery({
     queryKey: ["incidents", status],
-    queryFn: ({ signal }) => get<{ incidents: IncidentSummary[] }>("/incidents", { status: status === "all" ? undefined : status, limit: 500 }, signal),
+    queryFn: ({ signal }) => get<{ incidents: IncidentSummary[] }>("/incidents", { status, limit: 500 }, signal),
     placeholderData: keepPreviousData,
   });
   const incidents = answer.data?.incidents ?? [];
@@ -53,10 +49,10 @@ export function IncidentsPage() {
                 <tr key={incident.id} className="click" onClick={() => go(`/incidents/${incident.id}`)}>
                   <td className="mono nowrap"><Link href={`/incidents/${incident.id}`} onClick={(event) => event.stopPropagation()}>{incident.id}</Link></td>
                   <td><Severity level={incident.level} /></td>
-                  <td><Outside text={incident.title} />{incident.waiting ? <> <Chip tone="warn">{t("runs.waiting", { n: incident.waiting })}</Chip></> : null}</td>
+                  <td><Outside text={incident.title} />{incident.waiting_runs > 0 ? <> <Chip tone="warn">{t("runs.waiting", { n: incident.waiting_runs })}</Chip></> : null}</td>
                   <td><Chip tone={STATUS_TONE[incident.status] ?? "plain"}>{term("incidentStatus", incident.status)}</Chip></td>
                   <td className="wide-only">{incident.owner ?? <span className="quiet">{t("incidents.nobody")}</span>}</td>
-                  <td className="num wide-only">{n(countOf(incident.alerts))}</td>
+                  <td className="num wide-only">{n(incident.alerts)}</td>
                   <td className="nowrap"><Ago time={incident.opened_at} /></td>
                 </tr>
               ))}

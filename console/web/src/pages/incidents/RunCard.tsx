@@ -9,14 +9,16 @@ import { useSpeech } from "../../i18n";
 import { Ago, Chip, Copy, Outside, Stamp, type Tone } from "../../ui/parts";
 import { ReasonDialog } from "../../ui/ReasonDialog";
 import { useAct } from "../../ui/useAct";
-import { actionText, ActionView } from "./ActionView";
+import { ActionView } from "./ActionView";
 
 export const STALE = ["incident", "incidents", "runs", "run", "effects", "tasks", "overview"];
 
 const TONES: Record<string, Tone> = {
   done: "good", already_so: "good", undone: "plain", waiting_approval: "warn", running: "info", failed: "bad", unknown: "bad",
-  denied: "plain", expired: "plain", refused: "bad", undoing: "info", waiting: "warn", stopped: "bad", open: "info",
+  approved: "info", given_up: "plain", needs_person: "bad", denied: "plain", expired: "plain", refused: "bad", undoing: "info", waiting: "warn", stopped: "bad", open: "info",
 };
+
+const UNDO_TONES: Record<string, Tone> = { open: "info", undoing: "info", undone: "plain", failed: "bad", unknown: "bad" };
 
 export const toneOf = (status: string): Tone => TONES[status] ?? "plain";
 export const isWaiting = (step: RunStep) => step.status === "waiting_approval";
@@ -38,7 +40,7 @@ export function ApprovalCard({ run, step }: { run: Run; step: RunStep }) {
       <dl className="facts approval-facts">
         <div><dt>{t("approval.target")}</dt><dd className="approval-target">{step.target ? <Outside text={step.target} /> : "–"}</dd></div>
         <div><dt>{t("approval.what")}</dt><dd><ActionView action={step.action} /></dd></div>
-        <div><dt>{t("approval.undo")}</dt><dd>{step.undo ? <ActionView action={step.undo} /> : <Chip tone="bad">{t("approval.noUndo")}</Chip>}{step.undo_after_secs ? <AutoUndo secs={step.undo_after_secs} /> : null}</dd></div>
+        <div><dt>{t("approval.undo")}</dt><dd>{step.undo_action ? <ActionView action={step.undo_action} /> : <Chip tone="bad">{t("approval.noUndo")}</Chip>}{step.undo_after_secs ? <AutoUndo secs={step.undo_after_secs} /> : null}</dd></div>
         <div><dt>{t("approval.effect")}</dt><dd><Effect effect={step.effect} /></dd></div>
         {step.expires_at ? <div><dt>{t("approval.expires")}</dt><dd><Ago time={step.expires_at} /></dd></div> : null}
         <div><dt>{t("approval.hash")}</dt><dd className="mono small hash"><span title={step.hash ?? ""}>{step.hash ? `${step.hash.slice(0, 24)}…` : "–"}</span>{step.hash ? <Copy text={step.hash} /> : null}</dd></div>
@@ -75,7 +77,7 @@ function Unknown({ run, step }: { run: Run; step: RunStep }) {
   });
   return (
     <div className="unknown">
-      <p>{t(step.status === "unknown" ? "resolve.why" : "resolve.failed")}</p>
+      <p>{t(step.status === "unknown" || step.undo === "unknown" ? "resolve.why" : "resolve.failed")}</p>
       <div className="acts">
         {(["done", "not_done", "retry"] as const).map((name) => <Button key={name} size="compact-xs" variant="default" onClick={() => setOutcome(name)}>{t(`resolve.${name}`)}</Button>)}
       </div>
@@ -91,7 +93,7 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
   const [open, setOpen] = useState(false);
   const [undoing, setUndoing] = useState(false);
   const undo = useAct({ act: () => post(`/runs/${run.id}/undo`, { step: step.name }), told: () => t("undo.told"), stale: STALE, then: () => setUndoing(false) });
-  const undoable = Boolean(step.undo) && step.status === "done" && step.effect === "reversible";
+  const undoable = step.undo === "open" || step.undo === "failed";
   return (
     <li className={`step step-${step.status}`}>
       <div className="step-head">
@@ -99,11 +101,12 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
         <button type="button" className="as-link step-name" aria-expanded={open} onClick={() => setOpen(!open)}>{step.title || step.name}</button>
         {step.target ? <span className="mono step-target"><Outside text={step.target} /></span> : null}
         <Chip tone={toneOf(step.status)}>{term("stepStatus", step.status)}</Chip>
+        {step.undo !== "none" ? <Chip tone={UNDO_TONES[step.undo]}>{t(`undo.${step.undo}`)}</Chip> : null}
         {undoable && can("respond") ? <Button size="compact-xs" variant="default" leftSection={<IconUndo size={13} />} loading={undo.isPending} onClick={() => setUndoing(true)}>{t("undo.act")}</Button> : null}
       </div>
       {step.detail ? <p className="step-detail"><Outside text={step.detail} /></p> : null}
-      {step.undo_due && step.status === "done" ? <p className="step-detail">{t("undo.due")} <Ago time={step.undo_due} /></p> : null}
-      {["unknown", "failed"].includes(step.status) && can("respond") ? <Unknown run={run} step={step} /> : null}
+      {step.undo_due && step.undo === "open" ? <p className="step-detail">{t("undo.due")} <Ago time={step.undo_due} /></p> : null}
+      {(["unknown", "failed"].includes(step.status) || step.undo === "unknown") && run.finished_at === null && can("respond") ? <Unknown run={run} step={step} /> : null}
       {open ? (
         <dl className="facts step-facts">
           <div><dt>{t("approval.what")}</dt><dd><ActionView action={step.action} /></dd></div>
@@ -111,13 +114,13 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
           {step.intent_at ? <div><dt>{t("step.intent")}</dt><dd><Stamp time={step.intent_at} /></dd></div> : null}
           {step.result_at ? <div><dt>{t("step.result")}</dt><dd><Stamp time={step.result_at} /></dd></div> : null}
           {step.attempts ? <div><dt>{t("step.attempts")}</dt><dd>{n(step.attempts)}</dd></div> : null}
-          {step.approver ? <div><dt>{t("step.approver")}</dt><dd>{actionText(step.approver)}</dd></div> : null}
-          {step.undo ? <div><dt>{t("approval.undo")}</dt><dd><ActionView action={step.undo} /></dd></div> : null}
+          {step.approver ? <div><dt>{t("step.approver")}</dt><dd>{step.approver}</dd></div> : null}
+          {step.undo_action ? <div><dt>{t("approval.undo")}</dt><dd><ActionView action={step.undo_action} /></dd></div> : null}
           {step.output !== undefined && step.output !== null ? <div><dt>{t("step.output")}</dt><dd><pre className="small"><Outside text={typeof step.output === "string" ? step.output : JSON.stringify(step.output, null, 1)} lines /></pre></dd></div> : null}
         </dl>
       ) : null}
-      <ReasonDialog opened={undoing} required={false} title={t("undo.title", { step: step.title || step.name })} label={t("undo.note")} act={t("undo.act")} busy={undo.isPending}
-        intro={<div><p>{t("undo.intro")}</p><ActionView action={step.undo} /></div>} onClose={() => setUndoing(false)} onGive={() => undo.mutate()} />
+      <ReasonDialog opened={undoing} title={t("undo.title", { step: step.title || step.name })} act={t("undo.act")} busy={undo.isPending}
+        intro={<div><p>{t("undo.intro")}</p><ActionView action={step.undo_action} /></div>} onClose={() => setUndoing(false)} onGive={() => undo.mutate()} />
     </li>
   );
 }
@@ -130,7 +133,7 @@ export function RunCard({ run }: { run: Run }) {
         <strong>{run.title || run.playbook}</strong>
         <span className="mono quiet">{run.id}</span>
         <Chip tone={toneOf(run.status)}>{term("runStatus", run.status)}</Chip>
-        {run.started_at ? <span className="quiet"><Ago time={run.started_at} /></span> : null}
+        <span className="quiet"><Ago time={run.opened_at} /> · {term("actor", run.requested_by)}</span>
       </header>
       <ol className="steps">
         {run.steps.map((step, at) => <StepLine key={step.name} run={run} step={step} at={at} />)}

@@ -3,7 +3,7 @@ import { Button, Group, Modal, Select, Stack, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { get, post } from "../../api/client";
-import type { Incident, Playbook, PlaybookInput, RunStep } from "../../api/respond";
+import type { Incident, PlannedStep, Playbook, PlaybookInput } from "../../api/respond";
 import { useSpeech } from "../../i18n";
 import { ErrorNote } from "../../ui/notes";
 import { Chip, Outside } from "../../ui/parts";
@@ -31,7 +31,7 @@ export function RunDialog({ incident, opened, onClose }: Props) {
   const playbooks = useQuery({ queryKey: ["playbooks"], queryFn: () => get<{ playbooks: Playbook[] }>("/playbooks"), enabled: opened });
   const playbook = useMemo(() => playbooks.data?.playbooks.find((item) => item.id === chosen), [playbooks.data, chosen]);
   const given = Object.fromEntries(Object.entries(inputs).filter(([, value]) => value !== ""));
-  const plan = useMutation({ mutationFn: () => post<{ steps: (RunStep & { approval?: unknown; skipped?: boolean })[] }>(`/incidents/${incident.id}/runs/plan`, { playbook: chosen, inputs: given }) });
+  const plan = useMutation({ mutationFn: () => post<{ steps: PlannedStep[] }>(`/incidents/${incident.id}/runs/plan`, { playbook: chosen, inputs: given }) });
   const start = useAct({
     act: () => post<{ id: string }>(`/incidents/${incident.id}/runs`, { playbook: chosen, inputs: given }),
     told: (run) => t("runDialog.started", { id: run?.id ?? "" }),
@@ -57,7 +57,7 @@ export function RunDialog({ incident, opened, onClose }: Props) {
             data={(playbooks.data?.playbooks ?? []).map((item) => ({ value: item.id, label: item.title }))} />
           {playbook?.description ? <p className="quiet">{playbook.description}</p> : null}
           {playbook?.inputs.map((input) => (
-            <TextInput key={input.name} label={input.name} description={input.description ?? input.type} required={input.required ?? false}
+            <TextInput key={input.name} label={input.title || input.name} description={t("runDialog.inputType", { name: input.name, type: input.type })} required={input.required}
               value={inputs[input.name] ?? ""} onChange={(event) => (setInputs({ ...inputs, [input.name]: event.currentTarget.value }), plan.reset())} />
           ))}
           {plan.error ? <ErrorNote error={plan.error} /> : null}
@@ -69,6 +69,7 @@ export function RunDialog({ incident, opened, onClose }: Props) {
                   <li key={step.name} className="step">
                     <div className="step-head"><span className="step-at">{at + 1}</span><strong>{step.title || step.name}</strong>{step.target ? <span className="mono"><Outside text={step.target} /></span> : null}<Effect effect={step.effect} />{step.approval ? <Chip tone="warn">{t("runDialog.asks")}</Chip> : null}{step.skipped ? <Chip>{t("stepStatus.skipped")}</Chip> : null}</div>
                     <p className="step-detail"><ActionView action={step.action} /></p>
+                    {step.refused ? <p className="step-detail bad"><Outside text={step.refused} /></p> : null}
                     {step.detail ? <p className="step-detail"><Outside text={step.detail} /></p> : null}
                   </li>
                 ))}

@@ -8,17 +8,16 @@ import { useSpeech } from "../../i18n";
 import { Ago, Chip, Outside, type Tone } from "../../ui/parts";
 import { ReasonDialog } from "../../ui/ReasonDialog";
 import { useAct } from "../../ui/useAct";
-import { actionText } from "./ActionView";
 import { STALE } from "./RunCard";
 
-const TONES: Record<string, Tone> = { open: "warn", started: "info", done: "info", signed_off: "good", probing: "info", failed: "bad" };
+const TONES: Record<string, Tone> = { open: "warn", started: "info", done: "info", signed_off: "good", verifying: "info", not_clean: "bad" };
 
 type Act = "assign" | "start" | "done" | "sign_off";
 
 /** What comes next in a task's life. */
 function nextActs(task: Task): Act[] {
   if (task.status === "open") return task.owner ? ["start", "done"] : ["assign", "start"];
-  if (task.status === "started") return ["done"];
+  if (task.status === "started" || task.status === "not_clean") return ["done"];
   if (task.status === "done") return ["sign_off"];
   return [];
 }
@@ -45,8 +44,9 @@ function TaskLine({ task }: { task: Task }) {
         <span className="mono">{task.id}</span>
         <span>{t("task.owner")}: {task.owner ?? t("incidents.nobody")}</span>
         {task.due ? <span className={late ? "late" : undefined}>{t(late ? "task.late" : "task.due")} <Ago time={task.due} /></span> : null}
+        {task.probed ? <span>{t("task.probed")}: <Outside text={task.probed} /></span> : null}
         {task.rto_secs ? <span>RTO {span(task.rto_secs)}</span> : null}
-        {task.done_by ? <span>{t("task.doneBy")} {actionText(task.done_by)}</span> : null}
+        {task.done_by ? <span>{t("task.doneBy")} {task.done_by}</span> : null}
       </div>
       {can("respond") ? (
         <div className="acts">
