@@ -18,11 +18,11 @@ pub(crate) mod routes;
 pub(crate) mod rules;
 mod search;
 mod session;
-#[cfg(test)]
-mod tests;
 mod sources;
 pub(crate) mod stream;
 mod streaming;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use crate::{

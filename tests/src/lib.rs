@@ -4,6 +4,7 @@
 //! command line, its ports and its files.
 
 pub mod api;
+pub mod browser;
 pub mod clients;
 pub mod custos;
 pub mod data;

@@ -18,8 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("search", &["event"]),
     ("respond", &["event"]),
     ("scenario", &["event"]),
-    ("console", &[]),
-    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario", "console"]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario"]),
     ("tests", &[]),
 ];
 

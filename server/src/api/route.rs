@@ -11,6 +11,7 @@ use utoipa::{
     IntoParams, ToSchema,
     openapi::{
         Content, HttpMethod, Object, Ref, RefOr, Required, Response, Schema, Type,
+        extensions::Extensions,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         security::SecurityRequirement,
@@ -26,6 +27,17 @@ pub(crate) enum Access {
     SignedIn,
     /// Who holds the permission.
     May(Permission),
+}
+
+impl Access {
+    /// As the document has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::SignedIn => "signed_in",
+            Self::May(permission) => permission.name(),
+        }
+    }
 }
 
 impl From<Permission> for Access {
@@ -98,6 +110,8 @@ impl Route {
         for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             operation = operation.parameter(in_path(name));
         }
+        let extensions = Extensions::builder().add("x-permission", access.name()).build();
+        operation = operation.extensions(Some(extensions));
         if access == Access::Open {
             operation = operation.securities(Some([SecurityRequirement::default()]));
         }

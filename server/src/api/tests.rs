@@ -4,10 +4,11 @@ mod access;
 mod document;
 mod sessions;
 
-use super::{Shared, State, router};
+use super::{Shared, State, router, rules::Shelf};
 use crate::{
     auth::{Auth, Lifetime},
     folder::{Folder, system},
+    projection::follower::Views,
 };
 use axum::{
     Router,
@@ -19,6 +20,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 const PASSWORD: &str = "correct horse lamp river";
@@ -68,10 +70,15 @@ impl Server {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_000_000)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let auth = Auth::open(&opened, Lifetime::default(), Arc::clone(&shared)).unwrap();
+        let journal = opened.journal().unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             index: opened.open_index().unwrap(),
-            journal: opened.journal().unwrap(),
+            views: Views::open(journal.catalog(), &opened.store).unwrap(),
+            rules: Shelf::new(&[]),
+            streams: super::stream::places(),
+            stop: CancellationToken::new(),
+            journal,
             opened,
             auth: Arc::new(auth),
             clock: shared,

@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn a_full_table_lets_go_of_what_is_free_again_first() {
         let limiter = Limiter::default();
-        for n in 0..KEYS_MAX {
+        // Each try takes two places.
+        for n in 0..KEYS_MAX / 2 {
             let from = IpAddr::from([10, 0, n.to_be_bytes()[6], n.to_be_bytes()[7]]);
             assert_eq!(limiter.take(&n.to_string(), from, now()), Ok(()));
         }

@@ -5,6 +5,7 @@ use super::{
     *,
 };
 use crate::auth::Permission;
+use custos_event::{Actor, Envelope, Fact, LogId, Partition, Seq, commit::LogReader as _};
 
 /// The roles' permissions, spelled out a second time: to change them is a decision.
 const GRANTED: [(Role, &[&str]); 6] = [
@@ -144,4 +145,25 @@ async fn a_change_needs_the_sessions_token_and_its_own_page() {
     let mut foreign = sign_in("lin", PASSWORD);
     foreign.headers_mut().insert(header::ORIGIN, "https://evil.example".parse().unwrap());
     assert_eq!(server.send(foreign).await.status, StatusCode::FORBIDDEN, "nor a sign-in");
+}
+
+#[tokio::test]
+async fn a_search_is_written_down_with_who_searched() {
+    let server = Server::new();
+    let wei = server.person("wei", &[Role::Analyst]);
+    assert_eq!(server.get("/count?query=user.name:root", &wei).await.status, StatusCode::OK);
+    let store = &server.state.opened.store;
+    let next = store.next_seq(LogId::JOURNAL, Partition::default());
+    let mut newest = None;
+    let from = Seq(next.0 - 1);
+    store
+        .scan(LogId::JOURNAL, Partition::default(), from, next, &mut |_, bytes| {
+            newest = Some(Envelope::decode(&bytes).unwrap());
+            true
+        })
+        .unwrap();
+    let newest = newest.unwrap();
+    assert_eq!(newest.actor, Actor::User { name: "wei".into() });
+    let searched = Fact::Searched { query: "user.name:root".into(), results: 0 };
+    assert_eq!(newest.fact, searched);
 }
