@@ -93,11 +93,14 @@ pub fn field_type(name: &str) -> (FieldType, bool) {
         return (FieldType::Time, true);
     }
     let core = core(name);
-    let class = core.map_or(match Kind::of(name) {
-        Kind::Value => Class::Keyword,
-        Kind::Address => Class::Address,
-        Kind::Prose => Class::Prose,
-    }, |core| core.class);
+    let class = core.map_or(
+        match Kind::of(name) {
+            Kind::Value => Class::Keyword,
+            Kind::Address => Class::Address,
+            Kind::Prose => Class::Prose,
+        },
+        |core| core.class,
+    );
     let kind = match class {
         Class::Keyword => FieldType::Keyword,
         Class::Number => FieldType::Number,

@@ -17,6 +17,7 @@ mod output;
 mod pipeline;
 mod projection;
 mod remote;
+mod respond;
 mod rulefiles;
 mod serve;
 mod ship;
