@@ -134,14 +134,11 @@ impl Decider for Incident {
 
     fn decide(&self, command: Command) -> Result<Vec<IncidentEvent>, Rejection> {
         if !self.exists {
-            return match command {
-                Command::Open { title, level, alerts } => Ok(vec![IncidentEvent::Opened {
-                    title: text("the title", &title)?,
-                    level,
-                    alerts,
-                }]),
-                _ => Err(Rejection::unknown("such incident")),
+            let Command::Open { title, level, alerts } = command else {
+                return Err(Rejection::unknown("such incident"));
             };
+            let title = text("the title", &title)?;
+            return Ok(vec![IncidentEvent::Opened { title, level, alerts }]);
         }
         match (command, self.status) {
             (Command::Open { .. }, _) => Err(Rejection::conflict("the incident is open already")),

@@ -189,7 +189,17 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            _ => Ok(()),
+            RunEvent::Opened { .. }
+            | RunEvent::StepSkipped { .. }
+            | RunEvent::StepRefused { .. }
+            | RunEvent::Approved { .. }
+            | RunEvent::Denied { .. }
+            | RunEvent::ApprovalExpired { .. }
+            | RunEvent::Doubted { .. }
+            | RunEvent::Resulted { .. }
+            | RunEvent::UndoRequested { .. }
+            | RunEvent::Resolved { .. }
+            | RunEvent::Finished { .. } => Ok(()),
         }
     }
 

@@ -228,16 +228,16 @@ fn shown(desk: &Desk, id: IncidentId) -> Result<Incident, Problem> {
 
 /// One fact as a line of the timeline.
 fn moment(at: Position, envelope: &Envelope) -> anyhow::Result<Value> {
-    let (of, id, event) = match &envelope.fact {
-        Fact::Incident { incident, event } => ("incident", incident.to_string(), json!(event)),
-        Fact::Run { run, event } => ("run", run.to_string(), json!(event)),
-        Fact::Task { task, event } => ("task", task.to_string(), json!(event)),
-        other => anyhow::bail!("{at} is in a timeline and is {other:?}"),
+    let (of, id, event) = if let Fact::Incident { incident, event } = &envelope.fact {
+        ("incident", incident.to_string(), json!(event))
+    } else if let Fact::Run { run, event } = &envelope.fact {
+        ("run", run.to_string(), json!(event))
+    } else if let Fact::Task { task, event } = &envelope.fact {
+        ("task", task.to_string(), json!(event))
+    } else {
+        anyhow::bail!("{at} is in a timeline and tells of no incident, run or task");
     };
-    let mut line = match event {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
+    let mut line = if let Value::Object(fields) = event { fields } else { Map::new() };
     // The plan of a run is shown with the run, not each time it is named.
     line.remove("plan");
     line.insert("at".into(), json!(envelope.at));
@@ -278,9 +278,8 @@ pub(super) async fn open(
     let alerts = alerts(&state, &new.alerts).await?;
     let command = Command::OpenIncident { title: new.title, alerts };
     let facts = ask(&state, &caller, command, |_| Value::Null).await?;
-    let opened = facts.iter().find_map(|(_, fact)| match fact {
-        Fact::Incident { incident, .. } => Some(*incident),
-        _ => None,
+    let opened = facts.iter().find_map(|(_, fact)| {
+        if let Fact::Incident { incident, .. } = fact { Some(*incident) } else { None }
     });
     let id = opened.context("an incident was opened without a fact")?;
     let desk = state.desk.clone();

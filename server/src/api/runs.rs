@@ -15,7 +15,7 @@ use crate::respond::{
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use custos_event::{
-    Clock as _, Fact, IncidentId, RunId, Timestamp,
+    Fact, IncidentId, RunId, Timestamp,
     respond::{EffectClass, Phase, Resolution},
 };
 use custos_respond::{
@@ -126,9 +126,10 @@ impl Step {
         let answer = [Phase::Undo, Phase::Verify, Phase::Act, Phase::Precheck]
             .iter()
             .find_map(|phase| state.answers.get(phase).filter(|answer| !answer.detail.is_empty()));
-        let (roles, expires_at) = match &state.stage {
-            Stage::Approving { roles, expires_at } => (roles.clone(), Some(*expires_at)),
-            _ => (step.approval.as_ref().map(|a| a.roles.clone()).unwrap_or_default(), None),
+        let (roles, expires_at) = if let Stage::Approving { roles, expires_at } = &state.stage {
+            (roles.clone(), Some(*expires_at))
+        } else {
+            (step.approval.as_ref().map(|a| a.roles.clone()).unwrap_or_default(), None)
         };
         let detail = match answer {
             _ if !state.reason.is_empty() => state.reason.clone(),
@@ -269,10 +270,9 @@ pub(super) async fn start(
     let incident = id(&text)?;
     let command = Command::StartRun { incident, playbook: new.playbook, inputs: new.inputs };
     let facts = ask(&state, &caller, command, |_| Value::Null).await?;
-    let opened = facts.iter().find_map(|(_, fact)| match fact {
-        Fact::Run { run, .. } => Some(*run),
-        _ => None,
-    });
+    let opened = facts
+        .iter()
+        .find_map(|(_, fact)| if let Fact::Run { run, .. } = fact { Some(*run) } else { None });
     let id = opened.context("a run was opened without a fact")?;
     Ok((StatusCode::CREATED, Json(shown(&state.desk, id)?)))
 }

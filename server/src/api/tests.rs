@@ -10,7 +10,7 @@ use crate::{
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
     projection::follower::{Views, ViewsFollower},
-    respond::{Desk, Reads, config::Respond, evidence::Searcher},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
     Router,
@@ -87,7 +87,8 @@ impl Server {
         let index = opened.open_index().unwrap();
         let config = Respond::default();
         let world = Arc::new(config.world().unwrap());
-        let desk = Desk::open(&opened.store, Vec::new(), config.limits, Arc::clone(&shared));
+        let desk =
+            Desk::open(&opened.store, Playbooks::default(), config.limits, Arc::clone(&shared));
         let searcher = Searcher { index: index.clone(), store: opened.store.clone() };
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -10,7 +10,7 @@ use custos_respond::{
     Key, Limits, Run,
     effect::{Order, World},
     react::is_clean,
-    run::{Command, Opened},
+    run::{Command, Opened, Stage},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -115,6 +115,11 @@ impl Walk<'_> {
             if over {
                 break;
             }
+        }
+        let state = self.run.step(name);
+        if state.is_some_and(|state| matches!(state.stage, Stage::Failed | Stage::Unknown)) {
+            let found = planned.detail.take().unwrap_or_default();
+            planned.refused = Some(format!("a read failed: {found}"));
         }
         planned
     }

@@ -155,23 +155,22 @@ impl IncidentEntry {
 impl RunEntry {
     fn apply(&mut self, position: Position, at: Timestamp, event: &RunEvent) {
         self.run.apply(event);
-        match event {
-            RunEvent::Opened { .. } => self.opened_at = at,
-            RunEvent::Finished { .. } => self.finished_at = Some(at),
-            _ => {}
+        if let RunEvent::Opened { .. } = event {
+            self.opened_at = at;
+        } else if let RunEvent::Finished { .. } = event {
+            self.finished_at = Some(at);
         }
         let Some(step) = step_of(event) else { return };
         let times = self.times.entry(step.to_owned()).or_default();
-        match event {
-            RunEvent::Intended { phase, .. } => {
-                times.intent = Some(position);
-                if *phase == Phase::Act {
-                    times.intent_at = Some(at);
-                }
+        if let RunEvent::Intended { phase, .. } = event {
+            times.intent = Some(position);
+            if *phase == Phase::Act {
+                times.intent_at = Some(at);
             }
-            RunEvent::Resumed { intent, .. } => times.intent = Some(*intent),
-            RunEvent::Resulted { phase, answer, .. } => times.resulted(at, *phase, answer.outcome),
-            _ => {}
+        } else if let RunEvent::Resumed { intent, .. } = event {
+            times.intent = Some(*intent);
+        } else if let RunEvent::Resulted { phase, answer, .. } = event {
+            times.resulted(at, *phase, answer.outcome);
         }
     }
 
