@@ -2,7 +2,7 @@
 # From a fresh clone to the first alerts, by one command:
 #   bash deploy/quickstart.sh
 # Builds Custos, starts it on this machine's loopback, ships 5,000 made events and four attacks over Kafka's
-# protocol, and prints what Custos found. Needs Debian (or its packages' names), and Rust.
+# protocol, and prints what Custos found. Needs Debian or Ubuntu, and root or sudo where something is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +12,8 @@ server=
 
 say() { printf '\n[%3d s] %s\n' "$SECONDS" "$*"; }
 die() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+# shellcheck source=deploy/setup.sh
+. deploy/setup.sh
 
 stop_server() {
     if [ -n "$server" ]; then
@@ -23,11 +24,8 @@ stop_server() {
 }
 trap stop_server EXIT
 
-missing() {
-    local command package
-    while read -r command package; do
-        command -v "$command" >/dev/null || echo "$package"
-    done <<'LIST'
+say "1/4 looking for what is needed"
+need_packages <<'LIST'
 cc build-essential
 c++ build-essential
 make build-essential
@@ -35,22 +33,8 @@ cmake cmake
 perl perl
 kcat kcat
 LIST
-}
-
-say "1/4 looking for what is needed"
-packages=$(missing | sort -u)
-if [ -n "$packages" ]; then
-    echo "installing from Debian: $(echo $packages)"
-    as_root apt-get update -qq
-    # shellcheck disable=SC2086 # several packages
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends $packages >/dev/null
-fi
-command -v cargo >/dev/null || die "no cargo on PATH; install Rust $RUST_MIN or newer by rustup, then run this again"
-found=$(cargo --version | cut -d' ' -f2)
-[ "$(printf '%s\n' "$RUST_MIN" "$found" | sort -V | head -1)" = "$RUST_MIN" ] ||
-    die "cargo $found is too old; Custos needs $RUST_MIN: 'rustup update stable', or put a newer one first on PATH"
-echo "cargo $found, $(cmake --version | head -1)"
+need_rust "$RUST_MIN"
+echo "$(cmake --version | head -1)"
 
 say "2/4 building custos (the first time about five minutes on two cores)"
 cargo build --release -p custos-server

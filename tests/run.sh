@@ -38,51 +38,30 @@ step() {
     fi
 }
 
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+# shellcheck source=deploy/setup.sh
+. deploy/setup.sh
 
-# What each Debian package is for: the first word is a command or file that shows it is there.
+# The first word is a command or file that shows that the package is there.
 debian_packages() {
-    local wanted=() have package
-    while read -r have package; do
-        case $have in
-            /*) [ -e "$have" ] || wanted+=("$package") ;;
-            *) command -v "$have" >/dev/null || wanted+=("$package") ;;
-        esac
-    done <<'LIST'
+    need_packages <<'LIST'
 cc build-essential
 c++ build-essential
 make build-essential
 cmake cmake
 perl perl
 pkg-config pkg-config
-java openjdk-17-jre-headless
+java default-jre-headless
 mvn maven
 python3 python3
 kcat kcat
+/usr/sbin/rsyslogd rsyslog
+/usr/share/doc/rsyslog-kafka rsyslog-kafka
 LIST
-    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
-    if [ ${#wanted[@]} -gt 0 ]; then
-        echo "installing ${wanted[*]}"
-        as_root apt-get update -qq
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
-    fi
-}
-
-rust() {
-    command -v cargo >/dev/null ||
-        die "no cargo on PATH; install Rust $RUST_MIN or newer (with rustfmt and clippy) by rustup"
-    local found
-    found=$(cargo --version | cut -d' ' -f2)
-    [ "$(printf '%s\n' "$RUST_MIN" "$found" | sort -V | head -1)" = "$RUST_MIN" ] ||
-        die "cargo $found is too old; Custos needs $RUST_MIN: 'rustup update stable', or put a newer one first on PATH"
-    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
-        die "rustfmt or clippy is missing: 'rustup component add rustfmt clippy'"
-    echo "cargo $found"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
 
 python_packages() {
-    if ! "$CUSTOS_TEST_PYTHON" -c 'import confluent_kafka, kafka' 2>/dev/null; then
+    if ! "$CUSTOS_TEST_PYTHON" -c 'import aiosmtpd, confluent_kafka, kafka' 2>/dev/null; then
         python3 -m venv --clear "$CACHE/venv"
         "$CACHE/venv/bin/pip" install -q --disable-pip-version-check -r tests/py/requirements.txt
     fi
@@ -141,7 +120,11 @@ done
 mkdir -p "$CACHE"
 
 step "Debian packages" debian_packages
-step "Rust" rust
+# Not a step: it may put another cargo first on PATH.
+say "Rust"
+need_rust "$RUST_MIN"
+cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
+    die "rustfmt or clippy is missing: 'rustup component add rustfmt clippy'"
 if wants e2e; then
     step "Python packages" python_packages
     step "Apache Kafka" kafka_jars

@@ -1,7 +1,9 @@
 //! Facts: everything that Custos and its people decided or did, in the past tense. The journal's schema.
 
 use crate::{
+    account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -15,6 +17,10 @@ pub enum Actor {
     System { part: String },
     /// Somebody at the command line of the machine, by the operating system's user name.
     Operator { name: String },
+    /// A person who signed in, by the account's name.
+    User { name: String },
+    /// A program that showed an API token, by the token's name.
+    Token { name: String },
 }
 
 /// A fact as the journal stores it: JSON behind one version byte, so that any tool can read it.
@@ -70,6 +76,29 @@ pub enum Fact {
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Somebody opened one event.
+    EventRead { position: Position },
+    /// Something happened to an incident.
+    Incident { incident: IncidentId, event: IncidentEvent },
+    /// Something happened to a playbook's run.
+    Run { run: RunId, event: RunEvent },
+    /// Something happened to a recovery task.
+    Task { task: TaskId, event: TaskEvent },
+    /// A person judged an alert. The newest word counts.
+    AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
+    /// A person has seen an alert and takes care of it.
+    AlertAcknowledged { alert: AlertId },
+    /// Something happened to an account.
+    Account {
+        /// The account's name.
+        account: String,
+        event: AccountEvent,
+    },
+    /// Somebody tried to sign in to an account that does not exist. Which name is not kept: it may be a
+    /// password typed into the wrong field.
+    UnknownSignIn { address: String },
+    /// Something happened to the token that makes the first account.
+    Setup { event: SetupEvent },
 }
 
 /// A rule's match, with what shows it.
@@ -186,16 +215,25 @@ mod tests {
             kinds.insert(json["fact"]["type"].as_str().unwrap().to_owned());
         }
         let known = [
+            "account",
+            "alert_acknowledged",
+            "alert_judged",
             "alert_raised",
             "correlation_incomplete",
             "evaluated",
+            "event_read",
+            "incident",
             "range_quarantined",
             "ruleset_activated",
+            "run",
             "searched",
+            "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "task",
+            "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }

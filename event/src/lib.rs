@@ -2,8 +2,10 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided), [`commit`] (how both enter and leave the log).
+//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are),
+//! [`commit`] (how both enter and leave the log).
 
+pub mod account;
 pub mod commit;
 pub mod decide;
 pub mod ecs;
@@ -14,11 +16,15 @@ pub mod id;
 pub mod parsed;
 pub mod private;
 pub mod record;
+pub mod respond;
 pub mod shape;
+pub mod suggest;
 pub mod time;
 pub mod value;
 pub mod wire;
+pub mod yaml;
 
+pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};
@@ -26,6 +32,7 @@ pub use field::{FieldId, FieldTable, Parser};
 pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
 pub use parsed::{Flags, Header, ParsedEvent};
 pub use private::Private;
+pub use respond::{IncidentId, RunId, TaskId};
 pub use shape::Shape;
 pub use time::{Clock, Timestamp};
 pub use value::ValueRef;

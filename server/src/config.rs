@@ -2,6 +2,8 @@
 
 mod raw;
 
+use crate::auth::Lifetime;
+use crate::respond::config::Respond;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::decode::SourceType;
 use raw::RawConfig;
@@ -19,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) listener: Option<Listener>,
     pub(crate) kafka: Option<Kafka>,
     pub(crate) rules: Vec<PathBuf>,
+    pub(crate) session: Lifetime,
+    pub(crate) respond: Respond,
 }
 
 /// The built-in Kafka listener.
@@ -79,12 +83,15 @@ impl Config {
             listener: raw.listener.map(check_listener).transpose()?,
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
+            session: check_session(&raw.session)?,
+            respond: crate::respond::config::check(raw.respond, &below)
+                .context("section [respond]")?,
         })
     }
 }
 
-/// Sign-in does not exist yet, so what listens answers this machine only, unless it is said in writing
-/// that the network may reach it.
+/// Intake and metrics ask nobody to sign in, and there is no TLS: what listens answers this machine only, unless
+/// it is said in writing that the network may reach it.
 fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyhow::Result<()> {
     if listen.ip().is_loopback() || open_to_network {
         return Ok(());
@@ -98,6 +105,22 @@ fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyho
 fn check_http(raw: &raw::Http) -> anyhow::Result<SocketAddr> {
     check_open("http", raw.listen, raw.open_to_network)?;
     Ok(raw.listen)
+}
+
+/// OWASP ASVS 5.0, 7.3: as short as the risk asks for, never longer than this.
+fn check_session(raw: &raw::Session) -> anyhow::Result<Lifetime> {
+    let longest = Lifetime::default();
+    let idle_secs = raw.idle_secs.unwrap_or(longest.idle_secs);
+    let absolute_secs = raw.absolute_secs.unwrap_or(longest.absolute_secs);
+    for (name, secs, max) in [
+        ("idle_secs", idle_secs, longest.idle_secs),
+        ("absolute_secs", absolute_secs, longest.absolute_secs),
+    ] {
+        if !(1..=max).contains(&secs) {
+            bail!("[session] {name} = {secs}; 1 to {max} are possible");
+        }
+    }
+    Ok(Lifetime { idle_secs, absolute_secs })
 }
 
 fn check_listener(raw: raw::Listener) -> anyhow::Result<Listener> {
@@ -190,6 +213,8 @@ mod tests {
             topics = ["^pay.*"]
             properties = { "client.id" = "custos" }
             sources = [{ topic = "pay-eu", type = "payment" }]
+            [session]
+            idle_secs = 300
             [rules]
             folders = ["rules"]
             "#,
@@ -198,6 +223,7 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.data, Some("/etc/custos/store".into()));
         assert_eq!(config.rules, [PathBuf::from("/etc/custos/rules")]);
+        assert_eq!(config.session, Lifetime { idle_secs: 300, absolute_secs: 43_200 });
         let listener = config.listener.unwrap();
         assert_eq!(listener.advertised, Some(("siem.bank.example".into(), 9092)));
         assert_eq!(listener.topics["doors"], 1);
@@ -215,6 +241,7 @@ mod tests {
             ("[listner]\n", &["line 1", "listner", "listener"][..]),
             ("\n[http]\nlisten = \"nowhere\"\n", &["line 3", "socket address"]),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", &["0.0.0.0:80", "open_to_network"]),
+            ("[session]\nidle_secs = 901\n", &["idle_secs = 901", "1 to 900"]),
             ("[listener]\n", &["[[listener.topics]]", "auto_create"]),
             ("[kafka]\nbrokers = \"b:1\"\ntopics = []\n", &["topics is empty"]),
             (

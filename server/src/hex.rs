@@ -10,3 +10,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// The bytes of an even number of hex digits.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    pairs.iter().map(|digits| pair(digits)).collect()
+}

@@ -1,45 +1,18 @@
-//! What answers over HTTP: metrics and readiness, the intake of lines, searches and alerts.
-
-mod api;
-pub(crate) mod gate;
+//! What answers over HTTP: the API, metrics and readiness, the intake of lines.
 
 use crate::{
+    api::{self, State},
     clock::SystemClock,
-    folder::Opened,
-    pipeline::{intake::StoreIntake, journal::Journal},
+    console,
+    pipeline::intake::StoreIntake,
 };
 use anyhow::Context as _;
-use axum::{Router, extract, response::IntoResponse, routing::get};
+use axum::{Router, middleware::from_fn, response::IntoResponse, routing::get};
 use custos_ingest::{Decoders, HttpConfig, HttpIntake};
-use custos_search::Index;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// What the handlers share.
-#[derive(Clone)]
-pub(crate) struct State(Arc<Shared>);
-
-struct Shared {
-    metrics: PrometheusHandle,
-    opened: Opened,
-    index: Index,
-    journal: Journal,
-    token: gate::Token,
-}
-
-impl State {
-    pub(crate) fn new(
-        metrics: PrometheusHandle,
-        opened: Opened,
-        index: Index,
-    ) -> Result<Self, crate::exit::Failure> {
-        let token = gate::Token::of(&opened.folder)?;
-        let journal = opened.journal()?;
-        Ok(Self(Arc::new(Shared { metrics, opened, index, journal, token })))
-    }
-}
 
 /// Makes the process count; what is counted is read with the handle.
 pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
@@ -66,7 +39,7 @@ pub(crate) async fn bind(
     let address = listener.local_addr().context("cannot read the address listened on")?;
     let router = router(state, intake, decoders);
     let serve = async move {
-        axum::serve(listener, router)
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
             .context("HTTP ended")
@@ -78,22 +51,21 @@ fn router(state: State, intake: StoreIntake, decoders: Decoders) -> Router {
     let clock = Arc::new(SystemClock);
     let intake = HttpIntake::new(HttpConfig::default(), Arc::new(intake), decoders, clock);
     let intake = custos_ingest::http::router(intake);
-    let api = Router::new()
-        .route("/api/v1/search", get(api::search))
-        .route("/api/v1/count", get(api::count))
-        .route("/api/v1/alerts", get(api::alerts))
-        .route_layer(axum::middleware::from_fn_with_state(state.clone(), gate::check));
-    Router::new().route("/metrics", get(metrics)).merge(api).with_state(state).merge(intake)
+    let api = api::router(&state);
+    let metrics = Router::new().route("/metrics", get(metrics)).with_state(state);
+    let all = metrics.merge(api).merge(intake).merge(console::router());
+    all.layer(from_fn(api::headers::set))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus gauges are floats")]
-async fn metrics(extract::State(state): extract::State<State>) -> impl IntoResponse {
-    let Shared { metrics, opened, index, .. } = &*state.0;
+async fn metrics(state: State) -> impl IntoResponse {
+    let api::Shared { metrics, opened, index, auth, .. } = &*state;
     for (log, partition) in opened.store.logs() {
         let records = opened.store.next_seq(log, partition).0;
         metrics::gauge!("custos_log_records", "log" => log.to_string()).set(records as f64);
     }
     metrics::gauge!("custos_log_commit").set(opened.store.last_commit().0 as f64);
+    metrics::gauge!("custos_password_hashes").set(auth.hashes_computed() as f64);
     metrics::gauge!("custos_index_commit").set(index.cursor().commit().0 as f64);
     if let Some(bytes) = crate::memory::resident() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);

@@ -1,20 +1,26 @@
 //! `custos`: reads the command line, runs one command, ends with the exit code that CLI.md promises.
 
+mod api;
+mod auth;
 mod cli;
 mod clock;
 mod config;
+mod console;
+mod demo;
 mod exit;
 mod folder;
-mod generate;
 mod hex;
 mod http;
 mod line;
 mod memory;
 mod output;
 mod pipeline;
+mod projection;
 mod remote;
+mod respond;
 mod rulefiles;
 mod serve;
+mod ship;
 mod tasks;
 mod when;
 

@@ -1,6 +1,6 @@
 //! A running server, asked over its API: `--server URL`.
 
-use crate::{exit::Failure, folder::Folder, http::gate, output::Output};
+use crate::{auth::token, exit::Failure, folder::Folder, output::Output};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use std::io::{BufRead as _, BufReader};
@@ -28,7 +28,7 @@ impl Server {
         let Some(url) = &self.server else { return Ok(None) };
         let token = match &self.token {
             Some(token) => token.clone(),
-            None => gate::read(folder)
+            None => token::read(folder)
                 .context("no --token, and none to read in keys/api.token of the data folder")
                 .map_err(Failure::usage)?,
         };
@@ -54,7 +54,7 @@ impl Remote<'_> {
         if !answer.status().is_success() {
             let text = answer.body_mut().read_to_string().unwrap_or_default();
             let status = answer.status().as_u16();
-            let error = anyhow!("{} answered {status}: {}", self.url, text.trim());
+            let error = anyhow!("{} answered {status}: {}", self.url, detail(&text));
             return Err(if status < 500 { Failure::usage(error) } else { Failure::store(error) });
         }
         let mut output = Output::new();
@@ -64,4 +64,11 @@ impl Remote<'_> {
         }
         Ok(output.flush()?)
     }
+}
+
+/// What a problem says; else the answer as it came.
+fn detail(text: &str) -> String {
+    let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    detail.unwrap_or(text.trim()).to_owned()
 }

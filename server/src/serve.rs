@@ -1,6 +1,8 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
+    api::{self, rules::Shelf},
+    auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
     exit::{CommandResult, Failure, Outcome},
@@ -12,12 +14,14 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    rulefiles,
+    projection::follower::{Views, ViewsFollower},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
+    rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::Fact;
+use custos_event::{Clock, Fact, LogId, Partition};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
@@ -25,10 +29,31 @@ use custos_ingest::{
     listener::{Listener, ListenerConfig},
 };
 use custos_search::Index;
-use std::sync::Arc;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+/// What is running, for whoever runs something beside it.
+pub(crate) struct Started {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) listener: Option<SocketAddr>,
+    /// While there is no account: the address that makes the first one.
+    pub(crate) setup: Option<String>,
+    /// Events that the log held before.
+    pub(crate) events: u64,
+}
+
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
+    run_beside(config, folder, |_, _| Ok(()))
+}
+
+/// The same with tasks of the caller's own; `beside` adds them once the server is ready.
+pub(crate) fn run_beside(
+    config: Config,
+    folder: &Folder,
+    beside: impl FnOnce(&Started, &mut Tasks) -> Result<(), Failure>,
+) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -37,42 +62,116 @@ pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
     let mut opened = folder.open(true)?;
     opened.record_start()?;
     let store = opened.store.clone();
-    let served = runtime.block_on(serve(config, opened));
+    let served = runtime.block_on(async {
+        let stop_asked = stop_asked();
+        let mut tasks = Tasks::new();
+        let started = start(config, opened, &mut tasks).await?;
+        beside(&started, &mut tasks)?;
+        tasks.run(stop_asked).await.map_err(Failure::store)
+    });
     // Followers wait for commits: they must have ended before the store goes.
     store.close()?;
     served.map(|()| Outcome::Done)
 }
 
-async fn serve(config: Config, opened: Opened) -> Result<(), Failure> {
-    let mut tasks = Tasks::new();
+async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
+    let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
-    start_detector(&config, &opened, &mut tasks)?;
-    let index = start_indexer(&opened, &mut tasks)?;
+    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    let rules = Shelf::new(&files);
+    start_detector(files, &opened, tasks)?;
+    let index = start_indexer(&opened, tasks)?;
+    let views = start_views(&opened, tasks)?;
+    let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
-        ready.push(start_listener(listener, &intake, &opened, &mut tasks).await?);
+        let address = start_listener(listener, &intake, &opened, tasks).await?;
+        ready.push(format!("kafka listener {address}"));
+        started.listener = Some(address);
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, &mut tasks)?;
+        start_consumer(kafka, &intake, &opened, tasks)?;
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = http::State::new(metrics, opened, index)?;
+        let views = (views, rules, responding);
+        let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
+        let state = api::State::new(shared);
+        let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
             .map_err(Failure::usage)?;
         ready.push(format!("http {address}"));
+        started.http = Some(address);
         tasks.spawn("http", server);
+        tasks.spawn("sessions", sweep_sessions(Arc::clone(&auth), tasks.stop()));
+        started.setup = setup_token(&auth, address)?;
     }
     eprintln!("ready: {}", ready.join(", "));
-    tasks.run(stop_asked()).await.map_err(Failure::store)
+    started.setup.iter().for_each(|link| eprintln!("setup: {link}"));
+    Ok(started)
+}
+
+/// What the API's handlers share.
+fn shared(
+    metrics: PrometheusHandle,
+    opened: Opened,
+    index: Index,
+    (views, rules, (desk, reads)): (Views, Shelf, (Desk, Reads)),
+    lifetime: Lifetime,
+    stop: CancellationToken,
+) -> Result<api::Shared, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
+    let journal = opened.journal()?;
+    let streams = api::stream::places();
+    Ok(api::Shared {
+        metrics,
+        opened,
+        index,
+        journal,
+        auth,
+        clock,
+        views,
+        rules,
+        streams,
+        stop,
+        desk,
+        reads,
+    })
+}
+
+/// What people see of the log follows it on a thread of its own.
+fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
+    let views = Views::open(opened.journal()?.catalog(), &opened.store).map_err(Failure::store)?;
+    let (mut follower, cursor) = (ViewsFollower::new(&views), views.cursor());
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
+    Ok(views)
+}
+
+/// While there is no account: the address that lets who started the server make the first one.
+fn setup_token(auth: &Auth, address: SocketAddr) -> Result<Option<String>, Failure> {
+    let token = auth.accounts.make_setup_token().map_err(Failure::store)?;
+    Ok(token.map(|token| format!("http://{address}/#setup={}", token.reveal())))
+}
+
+/// Ends sessions that are over, so that the streams they keep open end too.
+async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = every.tick() => auth.sweep(),
+        }
+    }
 }
 
 /// The rules see the log on a thread of their own.
-fn start_detector(config: &Config, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
-    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }
@@ -102,12 +201,38 @@ fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
     Ok(index)
 }
 
+/// The desk, and the runner on a thread of its own.
+fn start_responding(
+    config: &Respond,
+    opened: &Opened,
+    index: &Index,
+    tasks: &mut Tasks,
+) -> Result<(Desk, Reads), Failure> {
+    let files = playbooks::read(&config.playbooks).map_err(Failure::usage)?;
+    for file in &files {
+        crate::cli::report_playbook(file);
+    }
+    let playbooks = playbooks::accepted(files);
+    let world = Arc::new(config.world().map_err(Failure::usage)?);
+    info!(playbooks = playbooks.len(), "responding");
+    let (store, clock) = (opened.store.clone(), Arc::new(SystemClock));
+    let desk = Desk::open(&store, playbooks, config.limits.clone(), clock)?;
+    let searcher = Searcher { index: index.clone(), store: store.clone() };
+    let catalog = opened.journal()?.catalog().clone();
+    let reads = Reads { world: Arc::clone(&world), searcher: searcher.clone() };
+    let (mut runner, cursor) =
+        Runner::new(desk.clone(), world, searcher, catalog).map_err(Failure::store)?;
+    let (table, stop) = (Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("runner", move || follow(&store, &table, &cursor, &mut runner, &stop));
+    Ok((desk, reads))
+}
+
 async fn start_listener(
     config: config::Listener,
     intake: &StoreIntake,
     opened: &Opened,
     tasks: &mut Tasks,
-) -> Result<String, Failure> {
+) -> Result<SocketAddr, Failure> {
     let decoders = decoders(opened, config.sources)?;
     let listener_config = ListenerConfig {
         advertised: config.advertised,
@@ -122,7 +247,7 @@ async fn start_listener(
     let address = listener.local_addr();
     let stop = tasks.stop();
     tasks.spawn("kafka listener", async move { Ok(listener.run(stop).await?) });
-    Ok(format!("kafka listener {address}"))
+    Ok(address)
 }
 
 fn start_consumer(
@@ -164,16 +289,19 @@ fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
     }))
 }
 
-async fn stop_asked() -> &'static str {
+/// From now on SIGTERM and SIGINT do not kill; the future tells that one came. Called before anything is said
+/// to be ready: whoever reads that may send one at once.
+fn stop_asked() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        error!("cannot listen for signals; stop with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else {
+            error!("cannot listen for signals; stop with SIGKILL");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
     }
 }

@@ -135,6 +135,26 @@ impl MasterKey {
     }
 }
 
+/// A secret of any length: salt, ciphertext, tag. The key is derived from a random salt, as where keys are
+/// wrapped, so that the nonce may be one and the same.
+pub(crate) fn seal_secret(
+    key: &KeyBytes,
+    aad: &[u8],
+    secret: &[u8],
+    salt: [u8; SALT_BYTES],
+) -> Result<Vec<u8>, Forged> {
+    let mut body = secret.to_vec();
+    Key::new(&hmac(key, b"custos secret 1", &salt)).seal(0, aad, &mut body)?;
+    Ok([&salt, body.as_slice()].concat())
+}
+
+pub(crate) fn open_secret(key: &KeyBytes, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Forged> {
+    let (salt, body) = sealed.split_at_checked(SALT_BYTES).ok_or(Forged)?;
+    let mut body = body.to_vec();
+    Key::new(&hmac(key, b"custos secret 1", salt)).open(0, aad, &mut body)?;
+    Ok(body)
+}
+
 /// HMAC-SHA-256 over a purpose, a zero byte and the message.
 pub(crate) fn hmac(key: &KeyBytes, purpose: &[u8], message: &[u8]) -> KeyBytes {
     let Ok(mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return [0; 32] };

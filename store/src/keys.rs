@@ -22,6 +22,7 @@ const SIGNING: &str = "signing";
 const MASTER: &str = "master";
 const TOKEN: &str = "token";
 const SUBJECT: &str = "subject";
+const SECRET: &str = "secret";
 
 /// The master keys that may have wrapped a segment's key: the present one and those before it.
 #[derive(Clone)]
@@ -157,6 +158,24 @@ impl Keyring {
         Ok(true)
     }
 
+    /// Encrypts a secret that goes into a fact. It opens only under the same `kind` and `owner`.
+    pub fn seal(&self, kind: &str, owner: &str, secret: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let key = self.get_or_make(SECRET, kind)?;
+        let sealed = crypt::seal_secret(key.reveal(), owner.as_bytes(), secret, crypt::random()?);
+        sealed.map_err(|_| StoreError::damaged(&self.path, "a secret does not encrypt"))
+    }
+
+    /// What was sealed; `None` for bytes that were not, or for another owner.
+    pub fn unseal(
+        &self,
+        kind: &str,
+        owner: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Private<Vec<u8>>>, StoreError> {
+        let key = self.get_or_make(SECRET, kind)?;
+        Ok(crypt::open_secret(key.reveal(), owner.as_bytes(), sealed).ok().map(Private::new))
+    }
+
     fn subject_name(&self, subject: &str) -> String {
         // Under the signing key, which is never changed: master keys come and go.
         hex(&crypt::hmac(&self.signing.to_bytes(), b"custos subject 1", subject.as_bytes()))
@@ -251,6 +270,21 @@ mod tests {
         assert!(!ring.destroy_subject("anna@example.org").unwrap());
         let ring = Keyring::load(dir.path(), None, false).unwrap();
         assert_ne!(ring.subject_key("anna@example.org").unwrap(), anna);
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_after_a_restart_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::load(dir.path(), None, true).unwrap();
+        let sealed = ring.seal("password", "lin", b"hash").unwrap();
+        assert_ne!(ring.seal("password", "lin", b"hash").unwrap(), sealed, "a salt of its own");
+        let ring = Keyring::load(dir.path(), None, false).unwrap();
+        let open = |kind, owner, bytes: &[u8]| ring.unseal(kind, owner, bytes).unwrap();
+        assert_eq!(open("password", "lin", &sealed).unwrap().reveal(), b"hash");
+        assert_eq!(open("password", "wei", &sealed), None);
+        assert_eq!(open("totp", "lin", &sealed), None);
+        assert_eq!(open("password", "lin", &sealed[..20]), None);
+        assert_eq!(open("password", "lin", b"short"), None);
     }
 
     #[test]

@@ -107,6 +107,19 @@ impl Node {
         Ok(())
     }
 
+    /// The token that a start prints while there is no account; the lines before it are passed over.
+    pub fn setup_token(&self) -> Result<String> {
+        let running = self.running.as_ref().context("the server does not run")?;
+        let line = running.wait_for_line(START_LIMIT, |line| line.starts_with("setup: "))?;
+        let (_, token) = line.split_once("#setup=").context("no token in the line")?;
+        Ok(token.to_owned())
+    }
+
+    /// What it has said last on standard error.
+    pub fn shown(&self) -> String {
+        self.running.as_ref().map(Running::shown).unwrap_or_default()
+    }
+
     pub fn data(&self) -> &Path {
         &self.data
     }

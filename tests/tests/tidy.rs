@@ -16,7 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search"]),
+    ("respond", &["event"]),
+    ("scenario", &["event"]),
+    ("console", &[]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario", "console"]),
     ("tests", &[]),
 ];
 

@@ -3,31 +3,23 @@
 use crate::{
     clock::{Stopwatch, SystemClock},
     exit::{CommandResult, Failure, Outcome},
-    generate::Generator,
     output::Output,
+    ship::Shipper,
 };
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use custos_event::Clock as _;
-use rdkafka::{
-    ClientConfig, ClientContext,
-    config::FromClientConfigAndContext as _,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
-};
+use custos_event::{Clock as _, Timestamp};
+use custos_scenario::{Day, Story, Traffic};
 use serde::Serialize;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Subcommand)]
 pub(super) enum Bench {
-    /// Write made events to a file or stdout, one a line.
+    /// Write made events to stdout, one a line.
     Generate(Generate),
+    /// Write the demo's day to stdout, one event a line.
+    Day(WriteDay),
     /// Ship made events over Kafka's protocol at a steady rate.
     Ship(Ship),
 }
@@ -40,6 +32,19 @@ pub(super) struct Generate {
     /// The same seed makes the same events.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+#[derive(Args)]
+pub(super) struct WriteDay {
+    /// The same seed makes the same day.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// When its last event happens [default: now].
+    #[arg(long, value_name = "TIME")]
+    end: Option<Timestamp>,
+    /// Each event as a JSON value with its topic, its time, and the attack that it belongs to.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -65,6 +70,7 @@ impl Bench {
     pub(super) fn run(self) -> CommandResult {
         match self {
             Self::Generate(generate) => generate.run(),
+            Self::Day(day) => day.run(),
             Self::Ship(ship) => ship.run(),
         }
     }
@@ -72,12 +78,12 @@ impl Bench {
 
 impl Generate {
     fn run(self) -> CommandResult {
-        let mut generator = Generator::new(self.seed);
+        let mut traffic = Traffic::new(self.seed);
         let mut output = Output::new();
         let start = SystemClock.now().plus_secs(-3_600);
         for nth in 0..self.events {
             let secs = nth.saturating_mul(3_600) / self.events.max(1);
-            let (_, line) = generator.next(start.plus_secs(i64::try_from(secs).unwrap_or(0)));
+            let (_, line) = traffic.next(start.plus_secs(i64::try_from(secs).unwrap_or(0)));
             output.raw(&line)?;
             output.raw("\n")?;
         }
@@ -86,21 +92,29 @@ impl Generate {
     }
 }
 
-/// Counts what the broker has acknowledged.
-#[derive(Clone, Default)]
-struct Deliveries {
-    delivered: Arc<AtomicU64>,
-    failed: Arc<AtomicU64>,
+#[derive(Serialize)]
+struct Told<'a> {
+    topic: &'a str,
+    time: Timestamp,
+    story: Option<&'a str>,
+    line: &'a str,
 }
 
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let count = if result.is_ok() { &self.delivered } else { &self.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+impl WriteDay {
+    fn run(self) -> CommandResult {
+        let day = Day::new(self.seed, self.end.unwrap_or_else(|| SystemClock.now()));
+        let mut output = Output::new();
+        for event in day.iter() {
+            if self.json {
+                let (topic, story) = (event.topic.name(), event.story.map(Story::name));
+                output.json(&Told { topic, time: event.time, story, line: &event.line })?;
+            } else {
+                output.raw(&event.line)?;
+                output.raw("\n")?;
+            }
+        }
+        output.flush()?;
+        Ok(Outcome::Done)
     }
 }
 
@@ -117,17 +131,12 @@ struct Shipped {
 impl Ship {
     fn run(self) -> CommandResult {
         self.check_loopback()?;
-        let deliveries = Deliveries::default();
-        let producer = self.producer(&deliveries)?;
+        let shipper = Shipper::new(&self.brokers, &self.codec, 20, CancellationToken::new())?;
         let watch = Stopwatch::start();
-        let (sent, bytes) = self.send(&producer, &watch)?;
-        producer
-            .flush(Duration::from_mins(1))
-            .context("not everything was acknowledged within 60 s")
-            .map_err(Failure::input)?;
+        let (sent, bytes) = self.send(&shipper, &watch)?;
+        shipper.flush()?;
         let seconds = watch.secs();
-        let delivered = deliveries.delivered.load(Ordering::Relaxed);
-        let failed = deliveries.failed.load(Ordering::Relaxed);
+        let (delivered, failed) = (shipper.delivered(), shipper.failed());
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let events_per_second = (delivered as f64 / seconds).round();
         let mut output = Output::new();
@@ -148,26 +157,9 @@ impl Ship {
         Err(Failure::usage(anyhow!("--brokers {}: loads go to this machine only", self.brokers)))
     }
 
-    fn producer(&self, deliveries: &Deliveries) -> Result<ThreadedProducer<Deliveries>, Failure> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", &self.brokers)
-            .set("enable.idempotence", "true")
-            .set("compression.type", &self.codec)
-            .set("linger.ms", "20")
-            .set("batch.num.messages", "2000");
-        ThreadedProducer::from_config_and_context(&config, deliveries.clone())
-            .with_context(|| format!("cannot ship to {}", self.brokers))
-            .map_err(Failure::usage)
-    }
-
     /// Sends at the asked rate: each millisecond what is due by then.
-    fn send(
-        &self,
-        producer: &ThreadedProducer<Deliveries>,
-        watch: &Stopwatch,
-    ) -> Result<(u64, u64), Failure> {
-        let mut generator = Generator::new(self.seed);
+    fn send(&self, shipper: &Shipper, watch: &Stopwatch) -> Result<(u64, u64), Failure> {
+        let mut traffic = Traffic::new(self.seed);
         let (mut sent, mut bytes) = (0, 0);
         let total = self.rate.saturating_mul(self.seconds);
         while sent < total {
@@ -179,35 +171,13 @@ impl Ship {
             )]
             let due = ((watch.secs() * self.rate as f64) as u64).min(total);
             while sent < due {
-                let (topic, line) = generator.next(SystemClock.now());
+                let (topic, line) = traffic.next(SystemClock.now());
                 bytes += line.len() as u64;
-                enqueue(producer, topic.name(), &line)?;
+                shipper.send(topic.name(), &line)?;
                 sent += 1;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok((sent, bytes))
-    }
-}
-
-/// Waits while the producer's queue is full: then the server sets the pace.
-fn enqueue(
-    producer: &ThreadedProducer<Deliveries>,
-    topic: &str,
-    line: &str,
-) -> Result<(), Failure> {
-    let mut record = BaseRecord::<(), str>::to(topic).payload(line);
-    loop {
-        match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err((error, _)) => {
-                let error = anyhow::Error::new(error).context("cannot ship an event");
-                return Err(Failure::input(error));
-            }
-        }
     }
 }

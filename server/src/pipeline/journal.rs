@@ -5,8 +5,8 @@ use super::tolerant::Tolerant;
 use crate::exit::Failure;
 use anyhow::Context as _;
 use custos_event::{
-    Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position, RulesetHash, Seq,
-    commit::LogReader as _,
+    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position,
+    RulesetHash, Seq, commit::LogReader as _,
 };
 use custos_store::{
     Store,
@@ -17,6 +17,8 @@ use tracing::warn;
 
 const FOLLOWER: &str = "journal";
 const ALERTS: &str = "alerts";
+/// Where the facts stand that accounts and the setup are made of; what they say is read from the log itself.
+const ACCOUNTS: &str = "accounts";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -53,6 +55,11 @@ impl Journal {
         let catalog = Catalog::open(folder)?;
         catalog.cursor(FOLLOWER, store.last_commit())?;
         Ok(catalog)
+    }
+
+    /// For other projections' tables.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// Folds what the journal holds beyond the projection's own place.
@@ -125,19 +132,75 @@ impl Journal {
         Ok(bytes.and_then(|bytes| Some(RulesetHash(bytes.try_into().ok()?))))
     }
 
+    /// The tables, for projections beside this one.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// The newest alerts by their place in the journal.
     pub(crate) fn alerts(&self, limit: usize) -> anyhow::Result<Vec<Alert>> {
         let rows = self.catalog.scan(ALERTS, b"").rev().take(limit);
         rows.map(|row| serde_json::from_slice(&row?.1).context("an alert of the catalog")).collect()
     }
 
+    /// The alerts of these ids that there are, with their places; looked for from the newest back.
+    pub(crate) fn find_alerts(&self, ids: &[AlertId]) -> anyhow::Result<Vec<(Position, Alert)>> {
+        let mut found = Vec::new();
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            if found.len() == ids.len() {
+                break;
+            }
+            let (key, value) = row?;
+            let alert: Alert = serde_json::from_slice(&value).context("an alert of the catalog")?;
+            if ids.contains(&alert.id) {
+                let seq = u64::from_be_bytes(key.try_into().ok().context("an alert's place")?);
+                let (log, partition) = (LogId::JOURNAL, Partition::default());
+                found.push((Position { log, partition, seq: Seq(seq) }, alert));
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn alerts_count(&self) -> anyhow::Result<u64> {
         self.catalog.scan(ALERTS, b"").try_fold(0, |count, row| Ok(row.map(|_| count + 1)?))
+    }
+
+    /// The facts that accounts and the setup are made of, as the log has them.
+    pub(crate) fn accounts(&self) -> anyhow::Result<Vec<Fact>> {
+        let mut facts = Vec::new();
+        for row in self.catalog.scan(ACCOUNTS, b"") {
+            let (key, _) = row?;
+            let seq = Seq(u64::from_be_bytes(key.try_into().ok().context("an account's place")?));
+            let mut read = None;
+            let mut take = |_, bytes: bytes::Bytes| {
+                read = Some(Envelope::decode(&bytes));
+                false
+            };
+            let partition = Partition::default();
+            self.store.scan(LogId::JOURNAL, partition, seq, seq.plus(1), &mut take)?;
+            let envelope = read.with_context(|| format!("journal/0/{seq} is not there"))??;
+            facts.push(envelope.fact);
+        }
+        Ok(facts)
     }
 
     fn number(&self, key: &[u8]) -> anyhow::Result<Option<u64>> {
         let bytes = self.catalog.get(STATE, key)?;
         Ok(bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))
+    }
+}
+
+/// Who signed in when is told by the log alone.
+fn changes(event: &AccountEvent) -> bool {
+    match event {
+        AccountEvent::UserCreated { .. }
+        | AccountEvent::RolesChanged { .. }
+        | AccountEvent::PasswordChanged { .. }
+        | AccountEvent::UserDisabled
+        | AccountEvent::UserEnabled => true,
+        AccountEvent::SignedIn { .. }
+        | AccountEvent::SignInFailed { .. }
+        | AccountEvent::SignedOut => false,
     }
 }
 
@@ -167,13 +230,25 @@ impl Fold {
                 self.batch.put(STATE, COMPLETE, &seq.0.to_be_bytes());
             }
             Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),
-            Fact::Started { .. }
+            Fact::Setup { .. } => self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b""),
+            Fact::Account { event, .. } if changes(event) => {
+                self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
+            }
+            Fact::Account { .. }
+            | Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
-            | Fact::Searched { .. } => {}
+            | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
+            | Fact::UnknownSignIn { .. } => {}
         }
         Ok(())
     }

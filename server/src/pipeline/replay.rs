@@ -98,7 +98,16 @@ impl Journal {
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
-            | Fact::Searched { .. } => {}
+            | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
+            | Fact::Account { .. }
+            | Fact::UnknownSignIn { .. }
+            | Fact::Setup { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }

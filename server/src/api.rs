@@ -1,0 +1,150 @@
+//! The API under `/api/v1`: what its handlers share, and the router made from the table in `routes`.
+
+mod alertfilter;
+pub(crate) mod alerts;
+mod asking;
+pub(crate) mod caller;
+mod cookie;
+mod effects;
+pub(crate) mod event;
+mod events;
+pub(crate) mod extract;
+mod guard;
+pub(crate) mod headers;
+mod incidents;
+pub(crate) mod openapi;
+mod overview;
+mod playbooks;
+pub(crate) mod problem;
+mod respond;
+pub(crate) mod route;
+pub(crate) mod routes;
+pub(crate) mod rules;
+mod runs;
+mod search;
+mod session;
+mod sources;
+pub(crate) mod stream;
+mod streamfact;
+mod streaming;
+mod streamplace;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod users;
+mod verdicts;
+
+use crate::{
+    auth::Auth,
+    folder::{Opened, append_facts},
+    pipeline::journal::Journal,
+    projection::follower::Views,
+};
+use anyhow::Context as _;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRequestParts, Request},
+    http::{StatusCode, request::Parts},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+};
+use caller::Caller;
+use custos_event::{Clock, Fact};
+use custos_search::Index;
+use metrics_exporter_prometheus::PrometheusHandle;
+use problem::Problem;
+use std::{convert::Infallible, ops::Deref, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// A list of some thousand alert ids is the largest body.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// Until an answer begins, the reading of the body included; streams may go on after it.
+const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+
+/// What the handlers share: `async fn handler(state: State, caller: Caller, …) -> Result<Json<T>, Problem>`.
+#[derive(Clone)]
+pub(crate) struct State(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) opened: Opened,
+    pub(crate) index: Index,
+    pub(crate) journal: Journal,
+    pub(crate) desk: crate::respond::Desk,
+    pub(crate) reads: crate::respond::Reads,
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) views: Views,
+    pub(crate) rules: rules::Shelf,
+    /// Room for the clients of the stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Turns to cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
+}
+
+impl State {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// Writes down what somebody did, and waits until it is durable. It blocks: call it inside [`blocking`].
+    pub(crate) fn record(&self, caller: &Caller, facts: Vec<Fact>) -> anyhow::Result<()> {
+        append_facts(&self.opened.store, &caller.actor, facts)
+            .map_err(crate::exit::Failure::into_error)
+    }
+}
+
+impl Deref for State {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl FromRequestParts<Self> for State {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &Self) -> Result<Self, Infallible> {
+        Ok(state.clone())
+    }
+}
+
+/// Work that waits for the disk or computes, off the async threads. A `?` on an `anyhow::Error` inside it
+/// becomes a 500 whose cause is in the log.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.context("a request's work was lost").map_err(|error| Problem::failed(&error))?
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long")
+            .into_response(),
+    }
+}
+
+/// The router of everything in the table, each route behind its guard.
+pub(crate) fn router(state: &State) -> Router {
+    let mut router = Router::new();
+    for route in routes::table() {
+        let guard = guard::Guard { state: state.clone(), access: route.access };
+        let handler = route.handler.layer(from_fn_with_state(guard, guard::check));
+        router = router.route(route.path, handler);
+    }
+    let unknown = || async { Problem::not_found("there is no such route; see openapi.json") };
+    let wrong_method = || async {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Problem::new(status, "this route does not take this method; see openapi.json")
+    };
+    let router = router
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(within_time));
+    Router::new().nest(openapi::BASE, router.with_state(state.clone()))
+}

@@ -1,0 +1,1 @@
+//! The desk and the runner over a real store.
