@@ -70,6 +70,18 @@ impl Demo {
         &self.running
     }
 
+    pub fn port(&self) -> u16 {
+        self.http
+    }
+
+    /// The one-time token that the demo printed.
+    pub fn setup_token(&self) -> Result<String> {
+        let shown = self.running.shown();
+        let line = shown.lines().find_map(|line| line.split_once("#setup="));
+        let (_, rest) = line.with_context(|| format!("no setup token in: {shown}"))?;
+        Ok(rest.split(' ').next().unwrap_or_default().to_owned())
+    }
+
     /// One command of the command line, asked of this demo's server.
     pub fn ask(&self, words: &[&str]) -> Result<Ran> {
         let server = format!("http://127.0.0.1:{}", self.http);
