@@ -141,7 +141,8 @@ fn source(topic: Topic) -> &'static str {
         Topic::Suricata => "suricata",
         Topic::Zeek => "zeek",
         Topic::Windows => "windows-nxlog",
-        Topic::Crm | Topic::Backup => "auto",
+        Topic::Crm => "crm",
+        Topic::Backup => "backup",
     }
 }
 
