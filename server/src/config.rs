@@ -86,8 +86,8 @@ impl Config {
     }
 }
 
-/// Sign-in does not exist yet, so what listens answers this machine only, unless it is said in writing
-/// that the network may reach it.
+/// Intake and metrics ask nobody to sign in, and there is no TLS: what listens answers this machine only, unless
+/// it is said in writing that the network may reach it.
 fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyhow::Result<()> {
     if listen.ip().is_loopback() || open_to_network {
         return Ok(());

@@ -125,14 +125,29 @@ async fn disabling_and_other_roles_or_passwords_end_every_session_of_the_account
         r#"{"disabled":true}"#,
     ] {
         let wei = server.person("wei", &[Role::Viewer]);
-        assert_eq!(server.get("/session", &wei).await.status, StatusCode::OK);
+        let (session, _) = server.state.auth.session(&wei.cookie, true).unwrap();
         let changed = server.send(of(&admin, Method::PATCH, "/users/wei", change)).await;
         assert_eq!(changed.status, StatusCode::OK, "{change}: {}", changed.body);
         assert_eq!(server.get("/session", &wei).await.status, StatusCode::UNAUTHORIZED, "{change}");
+        assert!(session.ended.is_cancelled(), "streams end with it: {change}");
         assert_eq!(server.get("/session", &admin).await.status, StatusCode::OK);
     }
     let refused = server.sign_in("wei", "a phrase for somebody else").await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "disabled");
+}
+
+/// The sign-in was checked against the password of before, and only then came to its session.
+#[tokio::test]
+async fn a_sign_in_that_a_change_overtook_opens_nothing() {
+    let server = Server::new();
+    let before = server.person("wei", &[Role::Viewer]);
+    let generation = server.state.auth.accounts.find("wei").unwrap().generation();
+    let admin = server.person("admin", &[Role::Admin]);
+    let change = of(&admin, Method::PATCH, "/users/wei", r#"{"roles":["analyst"]}"#);
+    assert_eq!(server.send(change).await.status, StatusCode::OK);
+    let late = server.state.auth.sessions.start("wei", generation, server.clock.now()).unwrap();
+    let late = Browser { cookie: late.reveal().clone(), ..before };
+    assert_eq!(server.get("/session", &late).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
