@@ -132,11 +132,6 @@ impl Journal {
         Ok(bytes.and_then(|bytes| Some(RulesetHash(bytes.try_into().ok()?))))
     }
 
-    /// The tables, for projections beside this one.
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
     /// The newest alerts by their place in the journal.
     pub(crate) fn alerts(&self, limit: usize) -> anyhow::Result<Vec<Alert>> {
         let rows = self.catalog.scan(ALERTS, b"").rev().take(limit);
