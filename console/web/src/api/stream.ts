@@ -31,8 +31,11 @@ export class EventReader {
   private data: string[] = [];
 
   push(text: string): StreamMessage[] {
-    const lines = (this.rest + text).split(/\r\n|\n|\r/);
-    this.rest = lines.pop() ?? "";
+    const all = this.rest + text;
+    // A carriage return at the end may be half of a line's end.
+    const held = all.endsWith("\r") ? "\r" : "";
+    const lines = all.slice(0, all.length - held.length).split(/\r\n|\n|\r/);
+    this.rest = (lines.pop() ?? "") + held;
     const messages: StreamMessage[] = [];
     for (const line of lines) {
       const message = this.line(line);
