@@ -25,11 +25,14 @@ mod search;
 mod session;
 mod sources;
 pub(crate) mod stream;
+mod streamfact;
 mod streaming;
+mod streamplace;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod users;
+mod verdicts;
 
 use crate::{
     auth::Auth,

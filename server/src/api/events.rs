@@ -55,7 +55,8 @@ pub(super) struct List {
 
 /// A page of a search.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Events {
+#[schema(as = Events)]
+pub(super) struct EventPage {
     /// Newest first.
     events: Vec<Event>,
     /// Hand it back as `after` to go on; null where nothing older is left.
@@ -71,7 +72,7 @@ pub(super) async fn list(
     state: State,
     caller: Caller,
     Parameters(ask): Parameters<List>,
-) -> Result<Json<Events>, Problem> {
+) -> Result<Json<EventPage>, Problem> {
     let limit = within("limit", ask.limit, LIMIT_MAX)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), limit)?;
     page(state, caller, ask.query, request, ask.after).await
@@ -84,7 +85,7 @@ pub(super) async fn page(
     text: String,
     request: SearchRequest,
     after: Option<String>,
-) -> Result<Json<Events>, Problem> {
+) -> Result<Json<EventPage>, Problem> {
     let query = query(&text)?;
     let after = after.map(|after| after.parse::<Mark>()).transpose();
     let after = after.map_err(|error| Problem::wrong(format!("after: {error}")))?;
@@ -97,7 +98,7 @@ pub(super) async fn page(
         let events: Vec<_> =
             page.hits.iter().map(|hit| Event::new(hit.position, &hit.event, table)).collect();
         remember(&state, &caller, Fact::Searched { query: text, results: events.len() as u64 });
-        Ok(Json(Events {
+        Ok(Json(EventPage {
             events,
             next: page.next.map(|next| next.to_string()),
             took_ms: patience.took_ms(),
@@ -208,7 +209,8 @@ fn five_hundred() -> usize {
 
 /// Which fields the events have.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Fields {
+#[schema(as = Fields)]
+pub(super) struct FieldList {
     /// All events that the query finds.
     total: u64,
     sampled: u64,
@@ -243,7 +245,7 @@ pub(super) async fn fields(
     state: State,
     caller: Caller,
     Parameters(ask): Parameters<OfSample>,
-) -> Result<Json<Fields>, Problem> {
+) -> Result<Json<FieldList>, Problem> {
     let sample = within("sample", ask.sample, SAMPLE_MAX)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), sample)?;
     let query = query(&ask.query)?;
@@ -267,7 +269,7 @@ pub(super) async fn fields(
             top: of.top.into_iter().map(Into::into).collect(),
         };
         let fields = coverage.fields.into_iter().map(field).collect();
-        Ok(Json(Fields { total, sampled: coverage.sampled, exact: coverage.exact, fields }))
+        Ok(Json(FieldList { total, sampled: coverage.sampled, exact: coverage.exact, fields }))
     })
     .await
 }
@@ -294,7 +296,8 @@ fn twenty() -> usize {
 
 /// The most frequent values of a field.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Values {
+#[schema(as = Values)]
+pub(super) struct ValueList {
     values: Vec<Counted>,
     /// Every event was counted; else the newest 5,000 were, or fewer where that took too long.
     exact: bool,
@@ -304,7 +307,7 @@ pub(super) async fn values(
     state: State,
     caller: Caller,
     Parameters(ask): Parameters<OfField>,
-) -> Result<Json<Values>, Problem> {
+) -> Result<Json<ValueList>, Problem> {
     let limit = within("limit", ask.limit, LIMIT_MAX)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), 0)?;
     let query = query(&ask.query)?;
@@ -318,19 +321,21 @@ pub(super) async fn values(
         let results = found.values.len() as u64;
         remember(&state, &caller, Fact::Searched { query: read, results });
         let values = found.values.into_iter().map(Into::into).collect();
-        Ok(Json(Values { values, exact: found.exact }))
+        Ok(Json(ValueList { values, exact: found.exact }))
     })
     .await
 }
 
 /// Names for completion.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Names {
-    fields: Vec<Name>,
+#[schema(as = Names)]
+pub(super) struct NameList {
+    fields: Vec<Known>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Name {
+#[schema(as = FieldName)]
+pub(super) struct Known {
     name: String,
     /// `keyword`, `number`, `address`, `text` or `time`.
     #[serde(rename = "type")]
@@ -340,7 +345,7 @@ pub(super) struct Name {
 }
 
 /// Every name that is known: ECS, and what this process has met in events and rules.
-pub(super) async fn names(state: State) -> Result<Json<Names>, Problem> {
+pub(super) async fn names(state: State) -> Result<Json<NameList>, Problem> {
     blocking(move || {
         let table = &state.opened.table;
         let known = (0..table.len()).filter_map(|at| u32::try_from(at).ok());
@@ -358,9 +363,9 @@ pub(super) async fn names(state: State) -> Result<Json<Names>, Problem> {
                 FieldType::Text => "text",
                 FieldType::Time => "time",
             };
-            Name { name, kind, quick }
+            Known { name, kind, quick }
         };
-        Ok(Json(Names { fields: names.into_iter().map(name).collect() }))
+        Ok(Json(NameList { fields: names.into_iter().map(name).collect() }))
     })
     .await
 }

@@ -62,7 +62,7 @@ struct Integrity {
 pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
     state.views.reach(state.opened.store.last_commit()).await;
     blocking(move || {
-        let sources = sources::Sources::now(&state);
+        let sources = sources::SourceList::now(&state);
         let per_minute = sources.per_minute();
         let folded = state.views.read();
         let from = state.clock.now().plus_secs(-MEANS_DAYS * 86_400);

@@ -4,7 +4,7 @@
 use super::{
     alerts, effects, events, incidents, openapi, overview, playbooks,
     route::{Access, Route},
-    rules, runs, search, session, sources, stream, tasks, users,
+    rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
@@ -83,18 +83,18 @@ fn events() -> Vec<Route> {
     vec![
         Route::get("/events", ReadEvents, events::list, "A page of a search, newest first")
             .query::<events::List>()
-            .gives::<events::Events>(),
+            .gives::<events::EventPage>(),
         Route::get("/events/histogram", ReadEvents, events::histogram, "Counts over time")
             .query::<events::Over>()
             .gives::<events::Histogram>(),
         Route::get("/events/fields", ReadEvents, events::fields, "Fields of the newest events")
             .query::<events::OfSample>()
-            .gives::<events::Fields>(),
+            .gives::<events::FieldList>(),
         Route::get("/events/values", ReadEvents, events::values, "Most frequent values of a field")
             .query::<events::OfField>()
-            .gives::<events::Values>(),
+            .gives::<events::ValueList>(),
         Route::get("/fields", ReadEvents, events::names, "Names of fields, for completion")
-            .gives::<events::Names>(),
+            .gives::<events::NameList>(),
         Route::get("/events/{log}/{partition}/{seq}", ReadEvents, events::one, "One event")
             .gives::<events::OneEvent>(),
         Route::get(
@@ -118,24 +118,24 @@ fn alerts() -> Vec<Route> {
             .gives_lines::<alerts::AlertLine>(),
         Route::get("/alerts/{id}", ReadAlerts, alerts::one, "One alert")
             .gives::<alerts::OneAlert>(),
-        Route::post("/alerts/acknowledge", Triage, alerts::acknowledge, "Take alerts in hand")
-            .takes::<alerts::Which>()
-            .gives::<alerts::Changed>(),
-        Route::post("/alerts/verdict", Triage, alerts::judge, "Judge alerts")
-            .takes::<alerts::Judge>()
-            .gives::<alerts::Changed>(),
+        Route::post("/alerts/acknowledge", Triage, verdicts::acknowledge, "Take alerts in hand")
+            .takes::<verdicts::Which>()
+            .gives::<verdicts::Changed>(),
+        Route::post("/alerts/verdict", Triage, verdicts::judge, "Judge alerts")
+            .takes::<verdicts::Judge>()
+            .gives::<verdicts::Changed>(),
     ]
 }
 
 fn views() -> Vec<Route> {
     vec![
         Route::get("/sources", ReadSources, sources::list, "What each source sent")
-            .gives::<sources::Sources>(),
+            .gives::<sources::SourceList>(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
-            .gives::<events::Events>(),
+            .gives::<events::EventPage>(),
         Route::get("/rules", ReadAlerts, rules::list, "The rules, and how often each hit")
-            .gives::<rules::Rules>(),
+            .gives::<rules::RuleList>(),
         Route::get("/rules/{id}", ReadAlerts, rules::one, "One rule with its text")
             .gives::<rules::OneRule>(),
         Route::get("/overview", ReadAlerts, overview::show, "What is to do, and how it goes")

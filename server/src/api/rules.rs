@@ -161,16 +161,17 @@ fn logsource(rule: &Parsed) -> Logsource {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Rules {
+#[schema(as = Rules)]
+pub(super) struct RuleList {
     rules: Vec<Rule>,
 }
 
-pub(super) async fn list(state: State) -> Result<Json<Rules>, Problem> {
+pub(super) async fn list(state: State) -> Result<Json<RuleList>, Problem> {
     state.views.reach(state.opened.store.last_commit()).await;
     blocking(move || {
         let folded = state.views.read();
         let rule = |shelf: &ShelfRule| Rule::new(shelf, &folded.hits.get(&shelf.id));
-        Ok(Json(Rules { rules: state.rules.rules.iter().map(rule).collect() }))
+        Ok(Json(RuleList { rules: state.rules.rules.iter().map(rule).collect() }))
     })
     .await
 }

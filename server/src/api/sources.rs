@@ -4,7 +4,7 @@ use super::{
     State,
     asking::within,
     caller::Caller,
-    events::{Events, page},
+    events::{EventPage, page},
     extract::{Json, Query as Parameters},
     problem::Problem,
 };
@@ -20,7 +20,8 @@ const MINUTES: i64 = 60;
 
 /// All sources. received = stored + rejected, for each and in all.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Sources {
+#[schema(as = Sources)]
+pub(crate) struct SourceList {
     sources: Vec<Source>,
     received: u64,
     stored: u64,
@@ -60,7 +61,7 @@ impl Source {
     }
 }
 
-impl Sources {
+impl SourceList {
     /// As the views have them now.
     pub(crate) fn now(state: &State) -> Self {
         let now = state.clock.now();
@@ -110,9 +111,9 @@ pub(super) struct SourceTotals {
     rejected: u64,
 }
 
-pub(super) async fn list(state: State) -> Result<Json<Sources>, Problem> {
+pub(super) async fn list(state: State) -> Result<Json<SourceList>, Problem> {
     state.views.reach(state.opened.store.last_commit()).await;
-    Ok(Json(Sources::now(&state)))
+    Ok(Json(SourceList::now(&state)))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -135,7 +136,7 @@ pub(super) async fn rejected(
     state: State,
     caller: Caller,
     Parameters(ask): Parameters<Rejected>,
-) -> Result<Json<Events>, Problem> {
+) -> Result<Json<EventPage>, Problem> {
     let limit = within("limit", ask.limit, 1_000)?;
     let quoted = |text: String| text.replace('\\', "\\\\").replace('"', "\\\"");
     let of = ask.source.map(|source| format!(" and custos.source:\"{}\"", quoted(source)));

@@ -11,7 +11,8 @@ use super::{
     caller::Caller,
     extract::Query as Parameters,
     problem::Problem,
-    streaming::{Line, Outlet, Place, Topic, Topics, Worker},
+    streaming::{Line, Outlet, Worker},
+    streamplace::{Place, Topic, Topics},
 };
 use crate::auth::Permission;
 use axum::{
@@ -25,7 +26,6 @@ use serde::Deserialize;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
 };
 use tokio::sync::{Semaphore, mpsc};
 use utoipa::{IntoParams, ToSchema};
@@ -97,11 +97,11 @@ pub(super) async fn open(
         Worker::new(state, caller, topics, outlet).run(&query, after);
         drop(place);
     });
-    let lines = stream::poll_fn(move |context| match sent.poll_recv(context) {
-        Poll::Ready(None) => {
-            Poll::Ready(last_words.lock().unwrap_or_else(PoisonError::into_inner).take())
-        }
-        other => other,
+    let lines = stream::poll_fn(move |context| {
+        sent.poll_recv(context).map(|line| {
+            let mut last_words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+            line.or_else(|| last_words.take())
+        })
     });
     let body = Body::from_stream(lines.map(Ok::<_, Infallible>));
     let head = [

@@ -1,21 +1,21 @@
 //! One client of the stream: follows the log for it, and says when it is too slow.
 
-use super::{State, alerts::Alert, caller::Caller, event::Event, sources::Sources};
-use crate::{
-    clock::Stopwatch,
-    projection::board::{Row, Status},
+use super::{
+    State,
+    alerts::Alert,
+    caller::Caller,
+    event::Event,
+    sources::SourceList,
+    streamfact::{Change, Happened},
+    streamplace::{Place, Topic, Topics},
 };
+use crate::{clock::Stopwatch, projection::board::Row};
 use axum::body::Bytes;
-use custos_event::{
-    Actor, Commit, CommitNo, Cursor, Entry, Envelope, Fact, LogId, Parser, Position, Seq,
-    Timestamp, record, respond::Verdict,
-};
+use custos_event::{Commit, CommitNo, Entry, Envelope, Fact, LogId, Parser, Position, record};
 use custos_search::{Matcher, Query};
 use custos_store::StoreError;
 use serde::Serialize;
 use std::{
-    fmt,
-    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -39,93 +39,6 @@ const EVENTS_BURST: f64 = 2_000.0;
 const BEAT_SECS: f64 = 10.0;
 
 pub(super) type Line = Bytes;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Topic {
-    Alerts,
-    Incidents,
-    Sources,
-    Events,
-}
-
-/// At least one topic.
-#[derive(Clone, Debug)]
-pub(super) struct Topics(Vec<Topic>);
-
-impl Topics {
-    pub(super) fn read(text: &str) -> Result<Self, String> {
-        let topic = |name: &str| match name.trim() {
-            "alerts" => Ok(Topic::Alerts),
-            "incidents" => Ok(Topic::Incidents),
-            "sources" => Ok(Topic::Sources),
-            "events" => Ok(Topic::Events),
-            other => {
-                Err(format!("topics '{other}'; alerts, incidents, sources and events are possible"))
-            }
-        };
-        text.split(',').map(topic).collect::<Result<_, _>>().map(Self)
-    }
-
-    pub(super) fn has(&self, topic: Topic) -> bool {
-        self.0.contains(&topic)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = Topic> + '_ {
-        self.0.iter().copied()
-    }
-}
-
-/// A place in the order of everything: behind a whole commit, or behind one entry of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) commit: CommitNo,
-    pub(super) entry: Option<u64>,
-}
-
-impl Place {
-    fn after(commit: CommitNo) -> Self {
-        Self { commit, entry: None }
-    }
-
-    /// From where the log is followed to go on behind this place.
-    fn cursor(self) -> Cursor {
-        let back = u64::from(self.entry.is_some());
-        Cursor::after(CommitNo(self.commit.0.saturating_sub(back)))
-    }
-
-    /// Whether what stands at this entry was sent.
-    fn covers(self, commit: CommitNo, entry: u64) -> bool {
-        commit < self.commit
-            || (commit == self.commit && self.entry.is_none_or(|last| entry <= last))
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entry {
-            Some(entry) => write!(f, "{}.{entry}", self.commit),
-            None => self.commit.fmt(f),
-        }
-    }
-}
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (commit, entry) = match text.split_once('.') {
-            Some((commit, entry)) => (commit, Some(entry.parse().ok())),
-            None => (text, None),
-        };
-        let read = commit
-            .parse()
-            .ok()
-            .filter(|_| entry != Some(None))
-            .map(|commit| Self { commit: CommitNo(commit), entry: entry.flatten() });
-        let shown: String = text.chars().take(64).collect();
-        read.ok_or_else(|| format!("'{shown}' is no id of this stream; hand back what it sent"))
-    }
-}
 
 /// Why a client hears no more.
 pub(super) enum End {
@@ -408,68 +321,13 @@ impl Worker {
         if !self.topics.has(Topic::Sources) {
             return Ok(());
         }
-        let sources = Sources::now(&self.state);
+        let sources = SourceList::now(&self.state);
         if sources.received() == self.sources_at {
             return Ok(());
         }
         self.sources_at = sources.received();
         let Some(data) = json(&sources) else { return Ok(()) };
         self.outlet.send(format!("event: sources\ndata: {data}\n\n"))
-    }
-}
-
-/// What somebody said of an alert.
-#[derive(Serialize)]
-struct Change {
-    id: String,
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<Verdict>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    by: Actor,
-    at: Timestamp,
-}
-
-impl Change {
-    fn of(fact: &Fact, at: Timestamp, by: &Actor) -> Option<Self> {
-        let change = |id: String, status, verdict, reason| {
-            Some(Self { id, status, verdict, reason, by: by.clone(), at })
-        };
-        if let Fact::AlertJudged { alert, verdict, reason } = fact {
-            change(alert.to_string(), Status::Closed, Some(*verdict), Some(reason.clone()))
-        } else if let Fact::AlertAcknowledged { alert } = fact {
-            change(alert.to_string(), Status::Acknowledged, None, None)
-        } else {
-            None
-        }
-    }
-}
-
-/// That something happened to an incident, a run or a task; what, its own page tells.
-#[derive(Serialize)]
-struct Happened {
-    #[serde(rename = "type")]
-    what: &'static str,
-    id: String,
-    kind: String,
-    at: Timestamp,
-    seq: Seq,
-}
-
-impl Happened {
-    fn of(fact: &Fact, at: Timestamp, seq: Seq) -> Option<Self> {
-        let (what, id, event) = if let Fact::Incident { incident, event } = fact {
-            ("incident", incident.to_string(), serde_json::to_value(event))
-        } else if let Fact::Run { run, event } = fact {
-            ("run", run.to_string(), serde_json::to_value(event))
-        } else if let Fact::Task { task, event } = fact {
-            ("task", task.to_string(), serde_json::to_value(event))
-        } else {
-            return None;
-        };
-        let kind = event.ok()?.get("kind")?.as_str()?.to_owned();
-        Some(Self { what, id, kind, at, seq })
     }
 }
 
@@ -491,23 +349,6 @@ fn json(value: &impl Serialize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_reads_back_as_sent_and_covers_what_came_before_it() {
-        let of = |text: &str| text.parse::<Place>();
-        for text in ["0", "17", "17.0", "17.3"] {
-            assert_eq!(of(text).unwrap().to_string(), text);
-        }
-        for text in ["", "x", "1.", "1.x", "-1", "1.2.3"] {
-            assert!(of(text).is_err(), "{text}");
-        }
-        let (whole, part) = (of("17").unwrap(), of("17.3").unwrap());
-        assert!(whole.covers(CommitNo(17), 9) && !whole.covers(CommitNo(18), 0));
-        assert!(part.covers(CommitNo(17), 3) && !part.covers(CommitNo(17), 4));
-        assert_eq!((whole.cursor(), part.cursor()), {
-            (Cursor::after(CommitNo(17)), Cursor::after(CommitNo(16)))
-        });
-    }
 
     #[test]
     fn a_cap_lets_a_burst_pass_and_counts_what_it_leaves_out() {

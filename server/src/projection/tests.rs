@@ -112,8 +112,8 @@ impl Node {
             let good =
                 (0..*good).map(|n| format!(r#"{{"time":"2026-11-24T08:00:00Z","door":"d{n}"}}"#));
             let bad = (0..*bad).map(|n| format!("garbage {n}"));
-            let received = |n: usize| Timestamp::from_secs(1_795_507_200 + 40 * n as i64);
-            let events = good.chain(bad).enumerate();
+            let received = |n: i64| Timestamp::from_secs(1_795_507_200 + 40 * n);
+            let events = (0..).zip(good.chain(bad));
             let events =
                 events.map(|(n, raw)| decoder.decode(Bytes::from(raw), received(n))).collect();
             let intake =
@@ -155,7 +155,9 @@ proptest! {
     ) {
         let mut node = Node::new();
         for (steps, dies) in &parts {
-            steps.iter().for_each(|step| node.append(step));
+            for step in steps {
+                node.append(step);
+            }
             if *dies {
                 node.follow_and_die();
             } else {
