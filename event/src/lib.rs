@@ -18,9 +18,11 @@ pub mod private;
 pub mod record;
 pub mod respond;
 pub mod shape;
+pub mod suggest;
 pub mod time;
 pub mod value;
 pub mod wire;
+pub mod yaml;
 
 pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};

@@ -11,7 +11,7 @@ pub use playbook::{
     Action, Approval, Check, EffectClass, Http, InputValue, MailText, Message, Plan, Query, Step,
     TaskOrder,
 };
-pub use run::{Actioned, Answer, Finish, Outcome, Phase, Resolution, RunEvent};
+pub use run::{Actioned, Answer, Doubt, Finish, Outcome, Phase, Resolution, RunEvent};
 pub use task::TaskEvent;
 
 use crate::id::{IdError, serde_as_text};

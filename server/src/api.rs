@@ -5,17 +5,22 @@ pub(crate) mod alerts;
 mod asking;
 pub(crate) mod caller;
 mod cookie;
+mod effects;
 pub(crate) mod event;
 mod events;
 pub(crate) mod extract;
 mod guard;
 pub(crate) mod headers;
+mod incidents;
 pub(crate) mod openapi;
 mod overview;
+mod playbooks;
 pub(crate) mod problem;
+mod respond;
 pub(crate) mod route;
 pub(crate) mod routes;
 pub(crate) mod rules;
+mod runs;
 mod search;
 mod session;
 mod sources;
@@ -23,6 +28,7 @@ pub(crate) mod stream;
 mod streamfact;
 mod streaming;
 mod streamplace;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -65,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) opened: Opened,
     pub(crate) index: Index,
     pub(crate) journal: Journal,
+    pub(crate) desk: crate::respond::Desk,
+    pub(crate) reads: crate::respond::Reads,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) views: Views,

@@ -16,6 +16,7 @@ mod output;
 mod pipeline;
 mod projection;
 mod remote;
+mod respond;
 mod rulefiles;
 mod serve;
 mod ship;

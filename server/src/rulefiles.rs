@@ -28,10 +28,8 @@ impl RuleFile {
 pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
     let mut files = Vec::new();
     for root in roots {
-        let mut paths = Vec::new();
-        collect(root, &mut paths)
+        let paths = yaml_files(root)
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
-        paths.sort();
         for path in paths {
             let (text, parsed) = read_file(root, &path)?;
             files.push(RuleFile { path, text, parsed });
@@ -43,6 +41,14 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
 /// The rules that hold, of all `files`.
 pub(crate) fn accepted(files: Vec<RuleFile>) -> Vec<Rule> {
     files.into_iter().filter(RuleFile::accepted).flat_map(|file| file.parsed.rules).collect()
+}
+
+/// Every `*.yml` and `*.yaml` below `root`, in order, without case files; `root` itself where it is a file.
+pub(crate) fn yaml_files(root: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    collect(root, &mut paths)?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn collect(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {

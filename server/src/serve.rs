@@ -15,6 +15,7 @@ use crate::{
         intake::StoreIntake,
     },
     projection::follower::{Views, ViewsFollower},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
@@ -82,6 +83,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     start_detector(files, &opened, tasks)?;
     let index = start_indexer(&opened, tasks)?;
     let views = start_views(&opened, tasks)?;
+    let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
@@ -95,7 +97,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let views = (views, rules);
+        let views = (views, rules, responding);
         let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
@@ -118,7 +120,7 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
-    (views, rules): (Views, Shelf),
+    (views, rules, (desk, reads)): (Views, Shelf, (Desk, Reads)),
     lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
@@ -126,7 +128,20 @@ fn shared(
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
     let streams = api::stream::places();
-    Ok(api::Shared { metrics, opened, index, journal, auth, clock, views, rules, streams, stop })
+    Ok(api::Shared {
+        metrics,
+        opened,
+        index,
+        journal,
+        auth,
+        clock,
+        views,
+        rules,
+        streams,
+        stop,
+        desk,
+        reads,
+    })
 }
 
 /// What people see of the log follows it on a thread of its own.
@@ -183,6 +198,32 @@ fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("indexer", move || follow(&store, &table, &cursor, &mut indexer, &stop));
     Ok(index)
+}
+
+/// The desk, and the runner on a thread of its own.
+fn start_responding(
+    config: &Respond,
+    opened: &Opened,
+    index: &Index,
+    tasks: &mut Tasks,
+) -> Result<(Desk, Reads), Failure> {
+    let files = playbooks::read(&config.playbooks).map_err(Failure::usage)?;
+    for file in &files {
+        crate::cli::report_playbook(file);
+    }
+    let playbooks = playbooks::accepted(files);
+    let world = Arc::new(config.world().map_err(Failure::usage)?);
+    info!(playbooks = playbooks.len(), "responding");
+    let (store, clock) = (opened.store.clone(), Arc::new(SystemClock));
+    let desk = Desk::open(&store, playbooks, config.limits.clone(), clock)?;
+    let searcher = Searcher { index: index.clone(), store: store.clone() };
+    let catalog = opened.journal()?.catalog().clone();
+    let reads = Reads { world: Arc::clone(&world), searcher: searcher.clone() };
+    let (mut runner, cursor) =
+        Runner::new(desk.clone(), world, searcher, catalog).map_err(Failure::store)?;
+    let (table, stop) = (Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("runner", move || follow(&store, &table, &cursor, &mut runner, &stop));
+    Ok((desk, reads))
 }
 
 async fn start_listener(

@@ -11,6 +11,7 @@ pub mod data;
 pub mod demo;
 pub mod kafka;
 pub mod process;
+pub mod stand_in;
 pub mod totals;
 pub mod wait;
 

@@ -41,9 +41,9 @@ pub struct Step {
     pub verify: Option<Check>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Action>,
-    /// Seconds after which the undo happens by itself.
+    /// After this time the undo happens by itself: `4h`, or a look-up of a duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo_after_secs: Option<u64>,
+    pub undo_after: Option<String>,
     pub timeout_secs: u64,
     /// Further attempts after a failure; reads only.
     #[serde(default)]
@@ -71,9 +71,12 @@ pub enum Action {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Http {
+    /// One of those that the configuration names: nothing else is ever reached.
+    pub endpoint: String,
     /// GET, POST, PUT, PATCH or DELETE.
     pub method: String,
-    pub url: String,
+    /// Below the endpoint's address; look-ups in it are percent-encoded.
+    pub path: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,7 @@ pub struct Http {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailText {
+    /// Addresses, or names of groups that the configuration has.
     pub to: Vec<String>,
     pub subject: String,
     pub text: String,

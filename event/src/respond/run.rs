@@ -1,6 +1,6 @@
 //! What happens to a run of a playbook.
 
-use super::{Action, IncidentId, InputValue, Plan};
+use super::{Action, IncidentId, InputValue, Plan, RunId};
 use crate::{
     fact::Actor,
     id::{AlertId, Position},
@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RunEvent {
     Opened {
+        run: RunId,
         incident: IncidentId,
         incident_title: String,
         plan: Plan,
@@ -62,15 +63,26 @@ pub enum RunEvent {
         phase: Phase,
         /// From 1, for each phase.
         attempt: u32,
+        /// Of the approved arguments; empty where no approval was asked.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         hash: String,
-        actioned: Actioned,
+        action: Action,
+        timeout_secs: u64,
     },
-    /// A process ended between intent and result; the precheck found that nothing was done, so the same
-    /// intent is carried out under its own key.
+    /// Whether an intent was carried out is not known: the precheck is asked.
+    Doubted {
+        step: String,
+        phase: Phase,
+        intent: Position,
+        doubt: Doubt,
+    },
+    /// Nothing was done of an intent, by certain knowledge: it is carried out again under its own key.
     Resumed {
         step: String,
         phase: Phase,
         intent: Position,
+        action: Action,
+        timeout_secs: u64,
     },
     Resulted {
         step: String,
@@ -92,10 +104,23 @@ pub enum RunEvent {
         resolution: Resolution,
         by: Actor,
         note: String,
+        /// When the undo happens by itself, where the step was said to be done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo_due: Option<Timestamp>,
     },
     Finished {
         status: Finish,
     },
+}
+
+/// Why an intent has no certain result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// The process ended before the result was written.
+    Restart,
+    /// The other side did not answer, or not in a way that tells.
+    Answer,
 }
 
 /// How a run ended.

@@ -2,18 +2,31 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, events, openapi, overview,
+    alerts, effects, events, incidents, openapi, overview, playbooks,
     route::{Access, Route},
-    rules, search, session, sources, stream, users, verdicts,
+    rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
-    auth::Permission::{ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Triage},
+    auth::Permission::{
+        Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
+    },
     line::Line,
 };
 
 /// Every route below `/api/v1`.
 pub(crate) fn table() -> Vec<Route> {
-    let areas = [about(), session(), users(), search(), events(), alerts(), views()];
+    let areas = [
+        about(),
+        session(),
+        users(),
+        search(),
+        events(),
+        alerts(),
+        views(),
+        incidents(),
+        runs(),
+        tasks(),
+    ];
     areas.into_iter().flatten().collect()
 }
 
@@ -130,5 +143,100 @@ fn views() -> Vec<Route> {
         Route::get("/stream", Access::SignedIn, stream::open, "What happens, as it happens")
             .query::<stream::Ask>()
             .gives_events::<stream::Message>(),
+    ]
+}
+
+fn incidents() -> Vec<Route> {
+    vec![
+        Route::get("/incidents", ReadAlerts, incidents::list, "Incidents, newest first")
+            .query::<incidents::Asked>()
+            .gives::<incidents::Incidents>(),
+        Route::post("/incidents", Triage, incidents::open, "Open an incident by hand")
+            .takes::<incidents::NewIncident>()
+            .gives_new::<incidents::Incident>(),
+        Route::get(
+            "/incidents/{id}",
+            ReadAlerts,
+            incidents::one,
+            "One incident, with its timeline",
+        )
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/assign", Triage, incidents::assign, "Give it an owner")
+            .takes::<incidents::Owner>()
+            .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/comment",
+            Triage,
+            incidents::comment,
+            "Say something about it",
+        )
+        .takes::<incidents::Comment>()
+        .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/status",
+            Triage,
+            incidents::set_status,
+            "Contain, close, reopen",
+        )
+        .takes::<incidents::NewStatus>()
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/alerts", Triage, incidents::add_alerts, "Add alerts to it")
+            .takes::<incidents::MoreAlerts>()
+            .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/runs", Respond, runs::start, "Run a playbook")
+            .takes::<runs::NewRun>()
+            .gives_new::<runs::Run>(),
+        Route::post("/incidents/{id}/runs/plan", Respond, runs::planned, "What a run would do")
+            .takes::<runs::NewRun>()
+            .gives::<runs::Plan>(),
+    ]
+}
+
+fn runs() -> Vec<Route> {
+    vec![
+        Route::get("/playbooks", ReadAlerts, playbooks::list, "The playbooks at hand")
+            .gives::<playbooks::Playbooks>(),
+        Route::get("/runs", ReadAlerts, runs::list, "Runs, newest first")
+            .query::<runs::Asked>()
+            .gives::<runs::Runs>(),
+        Route::get("/runs/{id}", ReadAlerts, runs::one, "One run").gives::<runs::Run>(),
+        Route::post("/runs/{id}/approve", Approve, runs::approve, "Approve a step's arguments")
+            .takes::<runs::Approval>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/deny", Approve, runs::deny, "Deny a step")
+            .takes::<runs::Denial>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/undo", Respond, runs::undo, "Undo a step's effect")
+            .takes::<runs::StepName>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/resolve", Respond, runs::resolve, "Say what became of a step")
+            .takes::<runs::Settled>()
+            .gives::<runs::Run>(),
+        Route::get(
+            "/effects",
+            ReadAlerts,
+            effects::list,
+            "What is in force now, and how to end it",
+        )
+        .query::<effects::Asked>()
+        .gives::<effects::Effects>(),
+    ]
+}
+
+fn tasks() -> Vec<Route> {
+    vec![
+        Route::get("/tasks", ReadAlerts, tasks::list, "Recovery tasks, newest first")
+            .query::<tasks::Asked>()
+            .gives::<tasks::Tasks>(),
+        Route::post("/tasks/{id}/start", Respond, tasks::start, "Begin").gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/done", Respond, tasks::done, "Say that it is done")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/sign_off", Respond, tasks::sign_off, "Agree, as another person")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
+            .takes::<tasks::TaskOwner>()
+            .gives::<tasks::Task>(),
     ]
 }

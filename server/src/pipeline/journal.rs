@@ -5,8 +5,8 @@ use super::tolerant::Tolerant;
 use crate::exit::Failure;
 use anyhow::Context as _;
 use custos_event::{
-    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, RulesetHash,
-    Seq, commit::LogReader as _,
+    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position,
+    RulesetHash, Seq, commit::LogReader as _,
 };
 use custos_store::{
     Store,
@@ -117,6 +117,24 @@ impl Journal {
     pub(crate) fn alerts(&self, limit: usize) -> anyhow::Result<Vec<Alert>> {
         let rows = self.catalog.scan(ALERTS, b"").rev().take(limit);
         rows.map(|row| serde_json::from_slice(&row?.1).context("an alert of the catalog")).collect()
+    }
+
+    /// The alerts of these ids that there are, with their places; looked for from the newest back.
+    pub(crate) fn find_alerts(&self, ids: &[AlertId]) -> anyhow::Result<Vec<(Position, Alert)>> {
+        let mut found = Vec::new();
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            if found.len() == ids.len() {
+                break;
+            }
+            let (key, value) = row?;
+            let alert: Alert = serde_json::from_slice(&value).context("an alert of the catalog")?;
+            if ids.contains(&alert.id) {
+                let seq = u64::from_be_bytes(key.try_into().ok().context("an alert's place")?);
+                let (log, partition) = (LogId::JOURNAL, Partition::default());
+                found.push((Position { log, partition, seq: Seq(seq) }, alert));
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn alerts_count(&self) -> anyhow::Result<u64> {
