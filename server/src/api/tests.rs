@@ -10,6 +10,7 @@ use crate::{
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
     projection::follower::{Views, ViewsFollower},
+    respond::{Desk, Reads, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
     Router,
@@ -17,6 +18,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use custos_event::{AccountCommand, Clock, Private, Role, Sealed, Timestamp, time::ManualClock};
+use custos_respond::{Limits, effect::World};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
@@ -83,9 +85,18 @@ impl Server {
         let views = Views::open(journal.catalog(), &opened.store).unwrap();
         let stop = CancellationToken::new();
         follow_views(&opened, &views, &stop);
+        let index = opened.open_index().unwrap();
+        let reads = Reads {
+            world: Arc::new(World::new(Vec::new(), None, None).unwrap()),
+            searcher: Searcher { index: index.clone(), store: opened.store.clone() },
+        };
+        let (playbooks, limits) = (Playbooks::default(), Limits::default());
+        let desk = Desk::open(&opened.store, playbooks, limits, Arc::clone(&shared)).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            index: opened.open_index().unwrap(),
+            index,
+            desk,
+            reads,
             journal,
             opened,
             auth: Arc::new(auth),
