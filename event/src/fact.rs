@@ -59,6 +59,17 @@ pub enum Fact {
     AlertRaised(Alert),
     /// The ruleset saw every record of commits `from..=to`; all its alerts of them are in the log.
     Evaluated { ruleset: RulesetHash, from: CommitNo, to: CommitNo, events: u64, alerts: u64 },
+    /// A correlation could not count everything in commits `from..=to`: `dropped` events were given up
+    /// because its state was full, `late` ones came so late that others of their window may have been
+    /// let go before.
+    CorrelationIncomplete {
+        ruleset: RulesetHash,
+        rule: RuleId,
+        from: CommitNo,
+        to: CommitNo,
+        dropped: u64,
+        late: u64,
+    },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
@@ -208,6 +219,7 @@ mod tests {
             "alert_acknowledged",
             "alert_judged",
             "alert_raised",
+            "correlation_incomplete",
             "evaluated",
             "event_read",
             "incident",

@@ -113,6 +113,8 @@ impl Arguments {
     }
 }
 
+pub(crate) use rules::report_unlinked;
+
 /// Says on stderr why a rule does not run.
 pub(crate) fn report_problems(path: &Path, errors: &[custos_detect::rule::Problem]) {
     rules::report(path, errors, "error");

@@ -5,6 +5,7 @@ mod auth;
 mod cli;
 mod clock;
 mod config;
+mod console;
 mod demo;
 mod exit;
 mod folder;

@@ -1,7 +1,7 @@
 //! Rule files on disk: found below the named folders, read, compiled.
 
 use anyhow::{Context as _, anyhow};
-use custos_detect::rule::{Parsed, Rule, parse};
+use custos_detect::rule::{Parsed, Problem, Rule, parse};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -49,6 +49,16 @@ pub(crate) fn yaml_files(root: &Path) -> std::io::Result<Vec<PathBuf>> {
     collect(root, &mut paths)?;
     paths.sort();
     Ok(paths)
+}
+
+/// Correlations that cannot run because something they refer to is not there: a file's place, and why.
+pub(crate) fn unlinked(files: &[RuleFile]) -> Vec<(usize, Problem)> {
+    let held = files.iter().enumerate().filter(|(_, file)| file.accepted());
+    let (places, rules): (Vec<usize>, Vec<Rule>) = held
+        .flat_map(|(place, file)| file.parsed.rules.iter().map(move |rule| (place, rule.clone())))
+        .unzip();
+    let found = custos_detect::problems(&rules).into_iter();
+    found.filter_map(|(rule, problem)| Some((*places.get(rule)?, problem))).collect()
 }
 
 fn collect(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {

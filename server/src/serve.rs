@@ -175,6 +175,7 @@ fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> R
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }
+    crate::cli::report_unlinked(&files);
     let rejected = files.iter().filter(|file| !file.accepted()).count();
     let ruleset = Ruleset::compile(&rulefiles::accepted(files), &opened.table);
     ruleset.prepare();

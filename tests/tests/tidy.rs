@@ -18,7 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("search", &["event"]),
     ("respond", &["event"]),
     ("scenario", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario"]),
+    ("console", &[]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario", "console"]),
     ("tests", &[]),
 ];
 

@@ -4,13 +4,13 @@ mod access;
 mod document;
 mod sessions;
 
-use super::{Shared, State, router};
+use super::{Shared, State, router, rules::Shelf};
 use crate::{
     auth::{Auth, Lifetime},
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
     projection::follower::{Views, ViewsFollower},
-    respond::{Desk, Reads, evidence::Searcher, playbooks::Playbooks},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
     Router,
@@ -18,7 +18,6 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use custos_event::{AccountCommand, Clock, Private, Role, Sealed, Timestamp, time::ManualClock};
-use custos_respond::{Limits, effect::World};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
@@ -86,23 +85,22 @@ impl Server {
         let stop = CancellationToken::new();
         follow_views(&opened, &views, &stop);
         let index = opened.open_index().unwrap();
-        let reads = Reads {
-            world: Arc::new(World::new(Vec::new(), None, None).unwrap()),
-            searcher: Searcher { index: index.clone(), store: opened.store.clone() },
-        };
-        let (playbooks, limits) = (Playbooks::default(), Limits::default());
-        let desk = Desk::open(&opened.store, playbooks, limits, Arc::clone(&shared)).unwrap();
+        let config = Respond::default();
+        let world = Arc::new(config.world().unwrap());
+        let desk =
+            Desk::open(&opened.store, Playbooks::default(), config.limits, Arc::clone(&shared));
+        let searcher = Searcher { index: index.clone(), store: opened.store.clone() };
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
+            desk: desk.unwrap(),
+            reads: Reads { world, searcher },
             index,
-            desk,
-            reads,
             journal,
             opened,
             auth: Arc::new(auth),
             clock: shared,
             views,
-            rules: super::rules::Shelf::new(&[]),
+            rules: Shelf::new(&[]),
             streams: super::stream::places(),
             stop: stop.clone(),
         });

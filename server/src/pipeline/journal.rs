@@ -107,6 +107,25 @@ impl Journal {
         Ok(unfinished)
     }
 
+    /// Calls `each` with the alerts that an event at `from` or behind it raised, newest first. Alerts stand
+    /// in the order of the events that raised them.
+    pub(crate) fn each_alert_since(
+        &self,
+        from: Position,
+        mut each: impl FnMut(&Alert),
+    ) -> anyhow::Result<()> {
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            let alert: Alert =
+                serde_json::from_slice(&row?.1).context("an alert of the catalog")?;
+            let one_log = |at: &&Position| (at.log, at.partition) == (from.log, from.partition);
+            if alert.events.last().filter(one_log).is_some_and(|last| last.seq < from.seq) {
+                return Ok(());
+            }
+            each(&alert);
+        }
+        Ok(())
+    }
+
     /// The rules that were activated last.
     pub(crate) fn ruleset(&self) -> anyhow::Result<Option<RulesetHash>> {
         let bytes = self.catalog.get(STATE, RULESET)?;
@@ -214,6 +233,7 @@ impl Fold {
             | Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
+            | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
