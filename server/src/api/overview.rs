@@ -1,7 +1,7 @@
 //! The overview: what is to do now, whether everything comes in, and how quick people were.
 
 use super::{State, alerts::severity, blocking, extract::Json, problem::Problem, sources};
-use crate::projection::board::Status;
+use crate::{projection::board::Status, respond::state::State as Desk};
 use custos_event::{LogId, Partition, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,6 +13,11 @@ const MEANS_DAYS: i64 = 30;
 #[derive(Serialize, ToSchema)]
 pub(super) struct Overview {
     alerts: Alerts,
+    incidents: Incidents,
+    runs: Runs,
+    /// What is blocked or disabled now and can be undone.
+    open_effects: usize,
+    open_tasks: usize,
     events: Events,
     sources: sources::SourceTotals,
     /// Mean seconds over the alerts of the last thirty days: from what happened to the alert; from the alert
@@ -38,6 +43,20 @@ struct Alerts {
     /// The highest level that is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     highest: Option<String>,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Incidents {
+    open: usize,
+    contained: usize,
+    closed: usize,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Runs {
+    /// That go on once somebody approves or settles something.
+    waiting: usize,
+    running: usize,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,10 +98,20 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
             }
         }
         alerts.highest = alerts.by_level.keys().max_by_key(|level| severity(level)).cloned();
+        let (incidents, runs) = state.desk.read(|desk| (incidents(desk), runs(desk)));
+        let (open_effects, open_tasks) = state.desk.read(|desk| {
+            let steps = desk.runs.values().flat_map(|entry| &entry.run.steps);
+            let tasks = desk.tasks.values().filter(|entry| entry.task.is_open());
+            (steps.filter(|step| step.undo.is_open()).count(), tasks.count())
+        });
         let total = state.opened.store.next_seq(LogId::TELEMETRY, Partition::default()).0;
         let last_minute = per_minute.last().copied().unwrap_or(0);
         Ok(Json(Overview {
             alerts,
+            incidents,
+            runs,
+            open_effects,
+            open_tasks,
             events: Events { total, last_minute, per_minute },
             sources: sources.totals(),
             mttd_secs: means.detect.secs(),
@@ -93,6 +122,32 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
         }))
     })
     .await
+}
+
+fn incidents(desk: &Desk) -> Incidents {
+    use custos_respond::incident::Status;
+    let mut incidents = Incidents::default();
+    for entry in desk.incidents.values() {
+        match entry.incident.status {
+            Status::Open => incidents.open += 1,
+            Status::Contained => incidents.contained += 1,
+            Status::Closed => incidents.closed += 1,
+        }
+    }
+    incidents
+}
+
+fn runs(desk: &Desk) -> Runs {
+    use custos_respond::run::Status;
+    let mut runs = Runs::default();
+    for entry in desk.runs.values() {
+        match entry.run.status() {
+            Status::Waiting | Status::Asks => runs.waiting += 1,
+            Status::Running => runs.running += 1,
+            Status::Done | Status::Stopped => {}
+        }
+    }
+    runs
 }
 
 fn integrity(state: &State) -> Integrity {
