@@ -1,5 +1,7 @@
 //! What answers over HTTP: the API, metrics and readiness, the intake of lines.
 
+mod connections;
+
 use crate::{
     api::{self, State},
     clock::SystemClock,
@@ -39,10 +41,8 @@ pub(crate) async fn bind(
     let address = listener.local_addr().context("cannot read the address listened on")?;
     let router = router(state, intake, decoders);
     let serve = async move {
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(async move { stop.cancelled().await })
-            .await
-            .context("HTTP ended")
+        connections::serve(listener, router, connections::HEAD_WITHIN, stop).await;
+        Ok(())
     };
     Ok((address, serve))
 }

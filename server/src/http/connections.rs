@@ -1,0 +1,118 @@
+//! The connections of HTTP: how many there may be, and how long one may take to say what it wants.
+
+use axum::{Router, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::{debug, warn};
+
+/// Each browser has up to six, each stream one; a connection costs some 20 KB.
+const CONNECTIONS_MAX: usize = 2_000;
+/// From the first byte of a request, or the end of the one before it, to the end of its head.
+pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// When the machine has no more descriptors, it needs a moment to get some back.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Answers until `stop`, then lets each connection end the answer it is giving.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head_within: Duration,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(_) = open.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            metrics::counter!("custos_http_connections_refused_total").increment(1);
+            continue;
+        };
+        let service = Answering { router: router.clone(), head_within, stop: stop.clone() };
+        open.spawn(service.answer(stream, peer, place));
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+/// What every connection needs.
+struct Answering {
+    router: Router,
+    head_within: Duration,
+    stop: CancellationToken,
+}
+
+impl Answering {
+    /// Answers what comes over one connection; its place is free again at the end.
+    async fn answer(self, stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
+        let Self { router, head_within, stop } = self;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request)
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(head_within);
+        let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%error, "a connection broke off");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn who_never_ends_the_head_of_a_request_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let router = Router::new().route(
+            "/",
+            get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.ip().to_string() }),
+        );
+        let served =
+            JoinSet::from_iter([serve(listener, router, Duration::from_millis(200), stop.clone())]);
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        whole.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        whole.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut rest)).await;
+        assert!(read.is_ok(), "the connection is still open");
+        stop.cancel();
+        served.join_all().await;
+    }
+}
