@@ -19,7 +19,8 @@ pub(super) fn playbook(playbook: &Playbook, node: &Node, problems: &mut Problems
     let mut scope = Scope { playbook, before: Vec::new() };
     for step in &playbook.plan.steps {
         let named = |node: &&Node| node.get("step").and_then(Node::as_str) == Some(&step.name);
-        let node = nodes.iter().find(named).unwrap_or(node);
+        let before = scope.before.iter().filter(|name| **name == step.name).count();
+        let node = nodes.iter().filter(named).nth(before).unwrap_or(node);
         if scope.before.contains(&step.name.as_str()) {
             problems.add(node.at, format!("a step '{}' stands above already", step.name));
         }

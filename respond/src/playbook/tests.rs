@@ -43,7 +43,7 @@ fn what_does_not_hold_is_told_with_its_line_and_mend() {
     check("type: address", "type: adress", 5, "did you mean 'address'?");
     check("default: 4h", "default: soon", 6, "write 90s, 15m, 4h or 2d");
     check("effect: reversible", "effect: reversable", 9, "did you mean 'reversible'?");
-    check("effect: reversible", "effect: irreversible", 12, "'undo' is for");
+    check("effect: reversible", "effect: irreversible", 13, "'undo' is for");
     check("    effect: reversible\n", "", 8, "'effect' is missing");
     check("target: '{inputs.address}'", "target: '{inputs.adress}'", 10, "did you mean 'address'?");
     check("    target: '{inputs.address}'\n", "", 8, "'target' is missing");
