@@ -35,7 +35,7 @@ function Tile({ label, value, note, href, urgent = false, children }: TileProps)
 }
 
 function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
-  const { t, n, term } = useSpeech();
+  const { n } = useSpeech();
   const max = Math.max(1, ...LEVELS.map((level) => counts[level] ?? 0));
   return (
     <ul className="levels">
@@ -43,7 +43,7 @@ function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
         const count = counts[level] ?? 0;
         return (
           <li key={level}>
-            <Link href={`/alerts?level=${level}`} aria-label={t("overview.levelLink", { n: count, level: term("level", level) })}>
+            <Link href={`/alerts?level=${level}`}>
               <Severity level={level} />
               <svg className="level-bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden><rect width={count ? Math.max(1, (100 * count) / max) : 0} height={8} className={`fill-${level}`} /></svg>
               <span className="level-count">{n(count)}</span>

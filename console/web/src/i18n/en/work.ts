@@ -347,7 +347,6 @@ export const work = {
   "overview.newest": "Newest open alerts",
   "overview.all": "Show all",
   "overview.byLevel": "Open alerts by severity",
-  "overview.levelLink": "{n} open of severity {level}",
   "overview.flow": "Intake",
   "overview.lastMinute": "events in the last minute",
   "overview.perMinute": "Events a minute, last hour",

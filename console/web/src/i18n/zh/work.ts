@@ -349,7 +349,6 @@ export const work: Record<keyof typeof keys, string> = {
   "overview.newest": "最新未处理告警",
   "overview.all": "查看全部",
   "overview.byLevel": "未处理告警级别分布",
-  "overview.levelLink": "{level}级未处理 {n} 条",
   "overview.flow": "数据流入",
   "overview.lastMinute": "条事件（最近一分钟）",
   "overview.perMinute": "最近一小时每分钟事件数",
