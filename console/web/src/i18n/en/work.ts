@@ -344,7 +344,7 @@ export const work = {
   "overview.openIncidents": "Open incidents",
   "overview.contained": "{n} contained",
   "overview.effectsNote": "blocked or disabled now",
-  "overview.newest": "Newest open alerts",
+  "overview.newest": "Open alerts by rule",
   "overview.all": "Show all",
   "overview.byLevel": "Open alerts by severity",
   "overview.flow": "Intake",

@@ -346,7 +346,7 @@ export const work: Record<keyof typeof keys, string> = {
   "overview.openIncidents": "处理中的安全事件",
   "overview.contained": "已遏制 {n} 起",
   "overview.effectsNote": "当前阻断或停用",
-  "overview.newest": "最新未处理告警",
+  "overview.newest": "未处理告警（按规则）",
   "overview.all": "查看全部",
   "overview.byLevel": "未处理告警级别分布",
   "overview.flow": "数据流入",

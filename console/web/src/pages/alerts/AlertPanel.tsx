@@ -67,7 +67,7 @@ function Acts({ onAct, closed }: { onAct: (act: Act) => void; closed: boolean })
   if (!can("triage")) return null;
   const act = (name: Act, label: Parameters<typeof t>[0], key: string, variant: string, off = false) => (
     <Tooltip label={<>{t("action.key")} {key}</>}>
-      <Button variant={variant} onClick={() => onAct(name)} disabled={off}>{t(label)}</Button>
+      <Button variant={variant} size="compact-sm" onClick={() => onAct(name)} disabled={off}>{t(label)}</Button>
     </Tooltip>
   );
   return (
