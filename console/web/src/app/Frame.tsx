@@ -107,7 +107,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <ActionIcon className="narrow-only" aria-label={t("nav.open")} onClick={() => setOpen("menu")}>
           <IconMenu size={18} />
         </ActionIcon>
-        <UnstyledButton className="jump" onClick={() => setOpen("palette")} aria-label={t("palette.open")}>
+        <UnstyledButton className="jump" onClick={() => setOpen("palette")}>
           <IconSearch size={14} aria-hidden />
           <span>{t("palette.open")}</span>
           <Kbd size="xs">{/Mac/.test(navigator.platform) ? "⌘ K" : "Ctrl K"}</Kbd>

@@ -80,7 +80,7 @@ export function Palette({ opened, onClose }: { opened: boolean; onClose: () => v
   };
   return (
     <Modal opened={opened} onClose={onClose} withCloseButton={false} size="lg" padding={0} yOffset="12vh"
-      aria-label={t("palette.open")}>
+      attributes={{ content: { "aria-label": t("palette.open") } }}>
       <TextInput value={text} onChange={(event) => (setText(event.currentTarget.value), setAt(0))} onKeyDown={onKey}
         placeholder={t("palette.placeholder")} aria-label={t("palette.placeholder")} variant="unstyled" size="md" px="md" py={6}
         role="combobox" aria-expanded aria-controls="palette-list" aria-activedescendant={`palette-${chosen}`} data-autofocus />

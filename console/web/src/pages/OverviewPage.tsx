@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { get } from "../api/client";
 import type { IncidentSummary } from "../api/respond";
-import type { AlertsPage, Level, Overview } from "../api/types";
+import type { AlertGroup, AlertsPage, Level, Overview } from "../api/types";
 import { useSigned } from "../app/session";
 import { IconShield } from "../icons";
 import { useSpeech } from "../i18n";
@@ -35,7 +35,7 @@ function Tile({ label, value, note, href, urgent = false, children }: TileProps)
 }
 
 function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
-  const { t, n, term } = useSpeech();
+  const { n } = useSpeech();
   const max = Math.max(1, ...LEVELS.map((level) => counts[level] ?? 0));
   return (
     <ul className="levels">
@@ -43,7 +43,7 @@ function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
         const count = counts[level] ?? 0;
         return (
           <li key={level}>
-            <Link href={`/alerts?level=${level}`} aria-label={t("overview.levelLink", { n: count, level: term("level", level) })}>
+            <Link href={`/alerts?level=${level}`}>
               <Severity level={level} />
               <svg className="level-bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden><rect width={count ? Math.max(1, (100 * count) / max) : 0} height={8} className={`fill-${level}`} /></svg>
               <span className="level-count">{n(count)}</span>
@@ -55,17 +55,21 @@ function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
   );
 }
 
-function NewestAlerts() {
-  const { t } = useSpeech();
-  const answer = useQuery({ queryKey: ["alerts", "newest"], queryFn: ({ signal }) => get<AlertsPage>("/alerts", { status: "open", limit: 9 }, signal) });
-  const alerts = answer.data?.alerts ?? [];
+/** As many kinds of alert as fit beside the other panels. */
+const KINDS_MAX = 10;
+
+function AlertKinds() {
+  const { t, n } = useSpeech();
+  const answer = useQuery({ queryKey: ["alerts", "kinds"], queryFn: ({ signal }) => get<AlertsPage>("/alerts", { status: "open", group: "rule", limit: 1 }, signal) });
+  const worst = (group: AlertGroup) => LEVELS.indexOf(group.level);
+  const groups = [...(answer.data?.groups ?? [])].sort((a, b) => worst(a) - worst(b) || b.newest.localeCompare(a.newest)).slice(0, KINDS_MAX);
   return (
     <Panel title={t("overview.newest")} aside={<Link href="/alerts">{t("overview.all")}</Link>} flush>
       {answer.isError ? <ErrorNote error={answer.error} /> : null}
-      {answer.isSuccess && alerts.length === 0 ? <Empty title={t("alerts.none")} hint={t("alerts.noneHint")} /> : null}
+      {answer.isSuccess && groups.length === 0 ? <Empty title={t("alerts.none")} hint={t("alerts.noneHint")} /> : null}
       <ul className="brief">
-        {alerts.map((alert) => (
-          <li key={alert.id}><Link href={`/alerts/${alert.id}`}><span className="brief-sev"><Severity level={alert.level} /></span><span className="brief-title"><Outside text={alert.title} /></span><span className="brief-who">{(alert.entities ?? []).slice(0, 2).map((entity) => <Outside key={entity.kind + entity.value} text={entity.value} />)}</span><span className="brief-age"><Ago time={alert.time} /></span></Link></li>
+        {groups.map((group) => (
+          <li key={group.key}><Link href={`/alerts?rule=${encodeURIComponent(group.key)}`}><span className="brief-sev"><Severity level={group.level} /></span><span className="brief-title"><Outside text={group.title} /></span><Chip>× {n(group.count)}</Chip><span className="brief-age"><Ago time={group.newest} /></span></Link></li>
         ))}
       </ul>
     </Panel>
@@ -140,7 +144,7 @@ export function OverviewPage() {
       </div>
       <div className="overview-grid">
         <div className="stack">
-          <NewestAlerts />
+          <AlertKinds />
           <Incidents />
         </div>
         <div className="stack">

@@ -24,7 +24,9 @@ const DRAG_MIN = 4;
 function ticks(buckets: Bucket[], width: number): number[] {
   const wanted = Math.max(2, Math.floor(width / 110));
   const every = Math.max(1, Math.ceil(buckets.length / wanted));
-  return buckets.map((_, at) => at).filter((at) => at % every === 0);
+  const step = width / Math.max(1, buckets.length);
+  // The last one is left out where its text would not fit.
+  return buckets.map((_, at) => at).filter((at) => at % every === 0 && at * step < width - 44);
 }
 
 export function Histogram({ buckets, bucketSecs, label, onZoom }: Props) {

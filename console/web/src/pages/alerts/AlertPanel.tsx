@@ -67,7 +67,7 @@ function Acts({ onAct, closed }: { onAct: (act: Act) => void; closed: boolean })
   if (!can("triage")) return null;
   const act = (name: Act, label: Parameters<typeof t>[0], key: string, variant: string, off = false) => (
     <Tooltip label={<>{t("action.key")} {key}</>}>
-      <Button variant={variant} onClick={() => onAct(name)} disabled={off}>{t(label)}</Button>
+      <Button variant={variant} size="compact-sm" onClick={() => onAct(name)} disabled={off}>{t(label)}</Button>
     </Tooltip>
   );
   return (
@@ -127,8 +127,10 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
             <details key={placeOf(event.position)} className="alert-event" open={alert.events.length === 1}>
               <summary>
                 <Stamp time={event.time} /> <span className="quiet">{kindOf(event)}</span>
-                {can("read_events") ? <Link href={`/search?q=*&event=${placeOf(event.position)}&from=${encodeURIComponent(new Date(Date.parse(event.time) - 300_000).toISOString())}&to=${encodeURIComponent(new Date(Date.parse(event.time) + 300_000).toISOString())}`}>{t("alert.inSearch")}</Link> : null}
               </summary>
+              <p className="line">
+                {can("read_events") ? <Link href={`/search?q=*&event=${placeOf(event.position)}&from=${encodeURIComponent(new Date(Date.parse(event.time) - 300_000).toISOString())}&to=${encodeURIComponent(new Date(Date.parse(event.time) + 300_000).toISOString())}`}>{t("alert.inSearch")}</Link> : null}
+              </p>
               <FieldTable event={event} acts={{}} lit={litFields(alert, event)} />
               <pre className="raw" tabIndex={0}><Outside text={event.raw} lines /></pre>
             </details>

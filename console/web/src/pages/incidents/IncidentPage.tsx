@@ -88,13 +88,26 @@ function Head({ incident, onRun }: { incident: Incident; onRun: () => void }) {
   );
 }
 
+/** Alerts of one rule in one line: the newest, and how many there are. */
+function byRule(alerts: AlertRef[]): { alert: AlertRef; count: number }[] {
+  const rules = new Map<string, { alert: AlertRef; count: number }>();
+  for (const alert of alerts) {
+    const known = rules.get(alert.rule);
+    if (known) known.count += 1;
+    else rules.set(alert.rule, { alert, count: 1 });
+  }
+  return [...rules.values()];
+}
+
 function AlertLines({ alerts }: { alerts: AlertRef[] }) {
+  const { n } = useSpeech();
   return (
     <ul className="plain-list">
-      {alerts.map((alert) => (
+      {byRule(alerts).map(({ alert, count }) => (
         <li key={alert.id} className="line alert-line">
           <Severity level={alert.level} />
-          <Link href={`/alerts/${alert.id}?status=all`}><Outside text={alert.title} /></Link>
+          <Link href={`/alerts/${alert.id}?status=all&rule=${encodeURIComponent(alert.rule)}`}><Outside text={alert.title} /></Link>
+          {count > 1 ? <Chip>× {n(count)}</Chip> : null}
           <span className="quiet nowrap"><Ago time={alert.time} /></span>
         </li>
       ))}

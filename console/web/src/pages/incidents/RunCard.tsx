@@ -87,6 +87,10 @@ function Unknown({ run, step }: { run: Run; step: RunStep }) {
   );
 }
 
+/** A target before its look-ups were filled in names its input: `{inputs.user}`. */
+const filled = (target: string, run: Run) =>
+  target.replace(/\{inputs\.(\w+)\}/g, (whole, name: string) => (run.inputs[name] === undefined ? whole : String(run.inputs[name])));
+
 function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
   const { t, term, n } = useSpeech();
   const { can } = useSigned();
@@ -99,7 +103,7 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
       <div className="step-head">
         <span className="step-at">{at + 1}</span>
         <button type="button" className="as-link step-name" aria-expanded={open} onClick={() => setOpen(!open)}>{step.title || step.name}</button>
-        {step.target ? <span className="mono step-target"><Outside text={step.target} /></span> : null}
+        {step.target ? <span className="mono step-target"><Outside text={filled(step.target, run)} /></span> : null}
         <Chip tone={toneOf(step.status)}>{term("stepStatus", step.status)}</Chip>
         {step.undo !== "none" ? <Chip tone={UNDO_TONES[step.undo]}>{t(`undo.${step.undo}`)}</Chip> : null}
         {undoable && can("respond") ? <Button size="compact-xs" variant="default" leftSection={<IconUndo size={13} />} loading={undo.isPending} onClick={() => setUndoing(true)}>{t("undo.act")}</Button> : null}

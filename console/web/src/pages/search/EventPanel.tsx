@@ -1,7 +1,7 @@
 // One event in full: its fields, as JSON, as it came, what was around it, and which rules it met.
 import { ActionIcon, Button, Tabs, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { Link } from "wouter";
 import { get } from "../../api/client";
 import type { EventDetail, LogEvent } from "../../api/types";
@@ -21,6 +21,11 @@ export interface EventActs {
   onOpenPlace?: (place: string) => void;
 }
 
+/** A field's name, broken at its dots where it must break. */
+function Dotted({ name }: { name: string }) {
+  return <>{visible(name).split(".").map((part, at) => <Fragment key={at}>{at > 0 ? <>.<wbr /></> : null}{part}</Fragment>)}</>;
+}
+
 export function FieldTable({ event, acts, lit = [] }: { event: LogEvent; acts: EventActs; lit?: string[] }) {
   const { t } = useSpeech();
   const names = Object.keys(event.fields).sort();
@@ -32,7 +37,7 @@ export function FieldTable({ event, acts, lit = [] }: { event: LogEvent; acts: E
           const isLit = lit.includes(name);
           return (
             <tr key={name} className={isLit ? "lit" : undefined}>
-              <th scope="row">{visible(name)}{isLit ? <span className="lit-tag">{t("alert.matchedHere")}</span> : null}</th>
+              <th scope="row"><Dotted name={name} />{isLit ? <span className="lit-tag">{t("alert.matchedHere")}</span> : null}</th>
               <td>
                 {values.map((value, at) => (
                   <div className="field-value" key={at}>
