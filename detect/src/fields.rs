@@ -45,10 +45,18 @@ fn own(source: &EventSource) -> &'static [&'static str] {
         "zeek" => &["zeek."],
         "suricata" => &["suricata.eve."],
         "aws" => &["aws.cloudtrail."],
-        "custos" => &["custos.door_event.", "custos.payment_event.", ""],
+        "custos" => OURS,
         _ => &["json.", ""],
     }
 }
+
+const OURS: &[&str] = &[
+    "custos.door_event.",
+    "custos.payment_event.",
+    "custos.crm_event.",
+    "custos.backup_event.",
+    "",
+];
 
 const WINDOWS: &[(&str, &[&str])] = &[
     ("EventID", &["winlog.event_id"]),

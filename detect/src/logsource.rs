@@ -41,11 +41,13 @@ pub(crate) fn all() -> Vec<EventSource> {
 const WINDOWS: [Shape; 2] = [Shape::EvtxJson, Shape::NxlogFlat];
 
 /// Shapes that only one source has.
-const BY_SHAPE: [(Shape, EventSource); 4] = [
+const BY_SHAPE: [(Shape, EventSource); 6] = [
     (Shape::SuricataEve, sources::SURICATA),
     (Shape::CloudTrail, sources::CLOUDTRAIL),
     (Shape::Door, sources::DOOR),
     (Shape::Payment, sources::PAYMENT),
+    (Shape::Crm, sources::CRM),
+    (Shape::Backup, sources::BACKUP),
 ];
 
 /// Numbers of the fields that decide.

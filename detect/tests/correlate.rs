@@ -14,8 +14,6 @@ use custos_event::{
 use proptest::prelude::*;
 use std::sync::Arc;
 
-const SECS: i64 = 1_000_000_000;
-
 /// Two rules on doors, and a correlation of the given block over them.
 fn rules(correlation: &str) -> Vec<Rule> {
     let text = format!(
@@ -229,6 +227,18 @@ fn an_alias_names_each_rules_own_field() {
 }
 
 #[test]
+fn of_rules_with_one_name_those_of_the_own_file_are_meant() {
+    let mut all = rules(COUNT);
+    let other = "title: Other\nid: o\nname: denied\nlogsource: {product: custos}\n\
+                 detection: {s: {custos.access.result: granted}, condition: s}\n";
+    all.extend(parse(other, "other.yml").rules);
+    let events = [(0, "a", "x", "granted"), (1, "a", "x", NO), (2, "a", "x", NO)];
+    let mut line = Line::with(&all, Limits::default());
+    assert_eq!(line.run(&events), ["g 0", "o 0"]);
+    assert_eq!(line.run(&[(3, "a", "x", NO)]), ["c 1 2 3"]);
+}
+
+#[test]
 fn what_cannot_run_says_why_and_where() {
     let told = |block: &str| {
         let rules = rules(block);
@@ -317,7 +327,7 @@ fn oracle(events: &[(i64, u8, bool)], span: i64, wanted: usize, distinct: bool) 
         let mut ends: Vec<i64> = so_far.iter().map(|at| events[*at].0).collect();
         ends.sort_unstable();
         let fired = |end: i64, (fired, seqs): &(i64, Vec<u64>)| {
-            (distinct || events[usize::try_from(seqs[0]).unwrap()].1 == user)
+            (distinct || usize::try_from(seqs[0]).is_ok_and(|at| events[at].1 == user))
                 && (end - fired).abs() <= span
         };
         for end in ends.into_iter().filter(|end| (time..=time + span).contains(end)) {
@@ -355,6 +365,11 @@ fn stream() -> impl Strategy<Value = Vec<(i64, u8, bool)>> {
 fn door(bench: &mut Bench, (secs, user, counts): (i64, u8, bool)) -> ParsedEvent {
     let name = ["ann", "bob", "cy"][usize::from(user)];
     event(bench, secs, name, "x", if counts { NO } else { "held" })
+}
+
+/// Log time: `pace` seconds from event to event.
+fn clock_at(nth: usize, pace: i64) -> Timestamp {
+    Timestamp::from_secs(2_000 + i64::try_from(nth).unwrap_or(i64::MAX) * pace)
 }
 
 proptest! {
@@ -403,10 +418,10 @@ proptest! {
             let name = ["ann", "bob", "cy"][usize::from(*user)];
             let result = if *counts { NO } else { "granted" };
             let mut event = event(&mut bench, *secs, name, "x", result);
-            event.header.received = Timestamp::from_secs(2_000 + nth as i64);
+            event.header.received = clock_at(nth, 1);
             event
         }).collect();
-        let clock = |nth: usize| Timestamp(2_000 * SECS + nth as i64 * pace * SECS);
+        let clock = |nth| clock_at(nth, pace);
         let ruleset = Arc::new(Ruleset::compile(&rules, &bench.table));
         let watch = || Watch::with(Correlator::with_limits(Arc::clone(&ruleset), limits), Arc::clone(&ruleset));
         let run = |watch: &mut Watch, nth: usize, alerts: &mut Vec<Alert>| {
@@ -421,8 +436,10 @@ proptest! {
         }
         for died in 0..events.len() {
             let mut alerts = whole[..by_event[died]].to_vec();
-            let mut firings = Firings::default();
-            alerts.iter().for_each(|alert| firings.add(alert));
+            let mut firings = Firings::new(&ruleset);
+            for alert in &alerts {
+                firings.add(alert);
+            }
             let mut again = watch();
             let from = clock(died).0 - again.reach().unwrap();
             for nth in (0..=died).filter(|nth| clock(*nth).0 >= from) {

@@ -280,6 +280,8 @@ fields! {
     262 CUSTOS_CRM_ACTION "custos.crm.action"
     263 CUSTOS_CRM_RECORD_ID "custos.crm.record.id"
     264 CUSTOS_CRM_RECORDS "custos.crm.records"
+    265 CUSTOS_BACKUP_TARGET "custos.backup.target"
+    266 CUSTOS_BACKUP_DELETED "custos.backup.deleted"
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::{
     account::{AccountEvent, SetupEvent},
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
 };
 use bytes::Bytes;
@@ -36,6 +37,7 @@ pub struct Envelope {
 /// One thing that happened. Variants are added, never changed: an old one is read for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, never kept in numbers")]
 pub enum Fact {
     /// A process opened the store for writing.
     Started {
@@ -58,12 +60,35 @@ pub enum Fact {
     AlertRaised(Alert),
     /// The ruleset saw every record of commits `from..=to`; all its alerts of them are in the log.
     Evaluated { ruleset: RulesetHash, from: CommitNo, to: CommitNo, events: u64, alerts: u64 },
+    /// A correlation could not count everything in commits `from..=to`: `dropped` events were given up
+    /// because its state was full, `late` ones came so late that others of their window may have been
+    /// let go before.
+    CorrelationIncomplete {
+        ruleset: RulesetHash,
+        rule: RuleId,
+        from: CommitNo,
+        to: CommitNo,
+        dropped: u64,
+        late: u64,
+    },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
+    /// Somebody opened one event.
+    EventRead { position: Position },
+    /// Something happened to an incident.
+    Incident { incident: IncidentId, event: IncidentEvent },
+    /// Something happened to a playbook's run.
+    Run { run: RunId, event: RunEvent },
+    /// Something happened to a recovery task.
+    Task { task: TaskId, event: TaskEvent },
+    /// A person judged an alert. The newest word counts.
+    AlertJudged { alert: AlertId, verdict: Verdict, reason: String },
+    /// A person has seen an alert and takes care of it.
+    AlertAcknowledged { alert: AlertId },
     /// Something happened to an account.
     Account {
         /// The account's name.
@@ -192,16 +217,23 @@ mod tests {
         }
         let known = [
             "account",
+            "alert_acknowledged",
+            "alert_judged",
             "alert_raised",
+            "correlation_incomplete",
             "evaluated",
+            "event_read",
+            "incident",
             "range_quarantined",
             "ruleset_activated",
+            "run",
             "searched",
             "setup",
             "source_epoch_opened",
             "source_gap_seen",
             "started",
             "tail_cut",
+            "task",
             "unknown_sign_in",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");

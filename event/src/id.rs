@@ -38,6 +38,12 @@ pub struct IdError {
     expected: &'static str,
 }
 
+impl IdError {
+    pub(crate) fn new(text: &str, what: &'static str, expected: &'static str) -> Self {
+        Self { text: text.into(), what, expected }
+    }
+}
+
 impl FromStr for LogId {
     type Err = IdError;
 

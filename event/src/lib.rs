@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided), [`account`] (who they are), [`commit`] (how both enter and leave the log).
+//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are),
+//! [`commit`] (how both enter and leave the log).
 
 pub mod account;
 pub mod commit;
@@ -15,10 +16,13 @@ pub mod id;
 pub mod parsed;
 pub mod private;
 pub mod record;
+pub mod respond;
 pub mod shape;
+pub mod suggest;
 pub mod time;
 pub mod value;
 pub mod wire;
+pub mod yaml;
 
 pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
@@ -28,6 +32,7 @@ pub use field::{FieldId, FieldTable, Parser};
 pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
 pub use parsed::{Flags, Header, ParsedEvent};
 pub use private::Private;
+pub use respond::{IncidentId, RunId, TaskId};
 pub use shape::Shape;
 pub use time::{Clock, Timestamp};
 pub use value::ValueRef;

@@ -31,10 +31,14 @@ pub enum Shape {
     Payment = 9,
     /// winlogbeat up to version 6, before ECS: `event_id`, `log_name`, `event_data`.
     Winlogbeat6 = 10,
+    /// Custos' generic audit event of a customer system.
+    Crm = 11,
+    /// Custos' generic event of a backup job.
+    Backup = 12,
 }
 
 impl Shape {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Text,
         Self::Json,
         Self::EvtxJson,
@@ -46,6 +50,8 @@ impl Shape {
         Self::Door,
         Self::Payment,
         Self::Winlogbeat6,
+        Self::Crm,
+        Self::Backup,
     ];
 
     /// The shape with this stored number.
@@ -114,6 +120,13 @@ pub(crate) const LIFTS: &[Lift] = &[
         prefix: "winlog",
         form: KeyForm::NoSpaces,
         paths: WINLOGBEAT6,
+    },
+    Lift { shape: Shape::Crm, prefix: "custos.crm_event", form: KeyForm::AsIs, paths: CRM },
+    Lift {
+        shape: Shape::Backup,
+        prefix: "custos.backup_event",
+        form: KeyForm::AsIs,
+        paths: BACKUP,
     },
 ];
 
@@ -218,6 +231,39 @@ const PAYMENT: &[(&str, &str)] = &[
     ("customer/name", "user.name"),
     ("customer/email", "user.email"),
     ("user_agent", "user_agent.original"),
+    ("message", "message"),
+];
+
+/// docs/sources/crm.md.
+const CRM: &[(&str, &str)] = &[
+    ("id", "event.id"),
+    ("system", "service.name"),
+    ("user/name", "user.name"),
+    ("user/id", "user.id"),
+    ("user/email", "user.email"),
+    ("action", "custos.crm.action"),
+    ("module", "custos.crm.module"),
+    ("record", "custos.crm.record.id"),
+    ("records", "custos.crm.records"),
+    ("reason", "event.reason"),
+    ("user_agent", "user_agent.original"),
+    ("message", "message"),
+];
+
+/// docs/sources/backup.md.
+const BACKUP: &[(&str, &str)] = &[
+    ("id", "event.id"),
+    ("system", "host.name"),
+    ("site", "custos.site"),
+    ("job", "custos.backup.job"),
+    ("kind", "custos.backup.kind"),
+    ("result", "custos.backup.result"),
+    ("bytes", "custos.backup.bytes"),
+    ("target", "custos.backup.target"),
+    ("deleted", "custos.backup.deleted"),
+    ("user/name", "user.name"),
+    ("user/id", "user.id"),
+    ("reason", "event.reason"),
     ("message", "message"),
 ];
 

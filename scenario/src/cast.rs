@@ -67,6 +67,7 @@ pub(crate) struct Host {
 #[derive(Clone, Debug)]
 pub(crate) struct Customer {
     pub(crate) id: String,
+    pub(crate) name: String,
     pub(crate) card: String,
     pub(crate) ip: String,
     pub(crate) country: &'static str,
@@ -141,6 +142,14 @@ impl Cast {
         &self.people[ADMINS..]
     }
 
+    /// Whom story number `nth` of three happens to: each to somebody else.
+    pub(crate) fn victim(&self, random: &mut Random, nth: usize) -> &Person {
+        /// The first ones of the staff have their parts among the near misses.
+        const FIRST: usize = 10;
+        let share = (self.staff().len() - FIRST) / 3;
+        &self.staff()[FIRST + nth * share + random.index(share)]
+    }
+
     /// A machine by its name; the first one if there is none of that name.
     pub(crate) fn host(&self, name: &str) -> &Host {
         self.hosts.iter().find(|host| host.name == name).unwrap_or(&self.hosts[0])
@@ -191,8 +200,15 @@ fn people(random: &mut Random, net: i64) -> Vec<Person> {
 }
 
 fn customer(random: &mut Random) -> Customer {
+    let country = random.one_of(&["DE", "FR", "CN", "CN", "US", "GB", "CH", "IT"]);
+    let name = if country == "CN" {
+        format!("{}{}", random.one_of(&FAMILY).1, random.one_of(&GIVEN).1)
+    } else {
+        format!("{} {}", random.one_of(&FIRST), random.one_of(&LAST))
+    };
     Customer {
         id: format!("c-{:06}", random.below(1_000_000)),
+        name,
         card: card(random),
         // RFC 6598: shared address space, so that no made customer has somebody's real address.
         ip: format!(
@@ -201,7 +217,7 @@ fn customer(random: &mut Random) -> Customer {
             random.below(256),
             1 + random.below(254)
         ),
-        country: random.one_of(&["DE", "FR", "CN", "CN", "US", "GB", "CH", "IT"]),
+        country,
     }
 }
 

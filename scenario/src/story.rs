@@ -81,7 +81,12 @@ impl Story {
     }
 }
 
-/// An attacker's address: RFC 5737's third block for documentation, where nobody lives.
-fn attacker(random: &mut Random) -> String {
-    format!("203.0.113.{}", 1 + random.below(254))
+/// The address that a story's attacker has: of RFC 5737's third block for documentation, where nobody lives, and
+/// no other story's.
+fn attacker(random: &mut Random, story: Story) -> String {
+    /// Six shares of the block.
+    const SHARE: u64 = 42;
+    let nth = Story::ALL.iter().zip(0_u64..).find(|(known, _)| **known == story);
+    let first = 1 + SHARE * nth.map_or(0, |(_, nth)| nth);
+    format!("203.0.113.{}", first + random.below(SHARE))
 }

@@ -9,7 +9,7 @@ use crate::{
 use custos_event::{LogId, Partition, Position, Seq, Timestamp};
 use std::{cmp::Reverse, sync::Arc};
 use tantivy::{
-    DocId, DocSet, Searcher, SegmentReader,
+    BitSet, DocId, DocSet, Searcher, SegmentReader,
     columnar::ColumnValues,
     query::{EnableScoring, Weight},
 };
@@ -64,6 +64,22 @@ impl Split<'_> {
             partition: Partition((place & 0xffff) as u16),
             is_sure,
         }
+    }
+}
+
+/// The events of one split that a plan finds.
+pub(crate) struct Found<'a> {
+    split: &'a Split<'a>,
+    pub(crate) events: BitSet,
+}
+
+impl Found<'_> {
+    pub(crate) fn reader(&self) -> &SegmentReader {
+        self.split.reader
+    }
+
+    pub(crate) fn candidate(&self, event: DocId) -> Candidate {
+        self.split.candidate(event, Timestamp(self.split.times.get_val(event)), true)
     }
 }
 
@@ -144,6 +160,60 @@ impl<'a> Candidates<'a> {
             }
         }
         Ok(count)
+    }
+
+    /// Adds up events by what `bucket` says of their time, without looking at where they stand; only right
+    /// where the plan is exact. A split that lies within one bucket is counted, not gone through.
+    pub(crate) fn tally(
+        &self,
+        bucket: &dyn Fn(Timestamp) -> usize,
+        add: &mut dyn FnMut(usize, u64),
+    ) -> Result<(), SearchError> {
+        let wrong = |error| self.index.wrong("search", error);
+        for split in &self.splits {
+            let one = bucket(split.oldest);
+            let is_inside = self.span.holds(split.oldest) && self.span.holds(split.newest);
+            if is_inside && one == bucket(split.newest) {
+                add(one, u64::from(self.weight.count(split.reader).map_err(wrong)?));
+                continue;
+            }
+            self.each_time(split, &mut |_, time| add(bucket(time), 1))?;
+        }
+        Ok(())
+    }
+
+    /// Every event of the split that the plan finds within the span, by its number there and its time.
+    fn each_time(
+        &self,
+        split: &Split<'_>,
+        each: &mut dyn FnMut(DocId, Timestamp),
+    ) -> Result<(), SearchError> {
+        let mut all = |events: &[DocId]| {
+            for event in events {
+                let time = Timestamp(split.times.get_val(*event));
+                if self.span.holds(time) && !split.reader.is_deleted(*event) {
+                    each(*event, time);
+                }
+            }
+        };
+        let done = self.weight.for_each_no_score(split.reader, &mut all);
+        done.map_err(|error| self.index.wrong("search", error))
+    }
+
+    /// Each split with those of its events that the plan finds within the span; only right where the plan
+    /// is exact.
+    pub(crate) fn found(
+        &self,
+        each: &mut dyn FnMut(Found<'_>) -> Result<(), SearchError>,
+    ) -> Result<(), SearchError> {
+        for split in &self.splits {
+            let mut events = BitSet::with_max_value(split.reader.max_doc());
+            self.each_time(split, &mut |event, _| {
+                events.insert(event);
+            })?;
+            each(Found { split, events })?;
+        }
+        Ok(())
     }
 
     /// Calls `each` with batches of candidates in no order, each sorted by place.

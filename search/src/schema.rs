@@ -76,6 +76,40 @@ const CORE: &[(&str, Class)] = &[
     ("custos.payment.card.token", Class::Keyword),
 ];
 
+/// How a field's values are compared, for who completes a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    Keyword,
+    Number,
+    Address,
+    /// Word by word.
+    Text,
+    Time,
+}
+
+/// The type of the field of this name, and whether the dictionary answers for it.
+pub fn field_type(name: &str) -> (FieldType, bool) {
+    if matches!(name, "@timestamp" | "event.ingested") {
+        return (FieldType::Time, true);
+    }
+    let core = core(name);
+    let class = core.map_or(
+        match Kind::of(name) {
+            Kind::Value => Class::Keyword,
+            Kind::Address => Class::Address,
+            Kind::Prose => Class::Prose,
+        },
+        |core| core.class,
+    );
+    let kind = match class {
+        Class::Keyword => FieldType::Keyword,
+        Class::Number => FieldType::Number,
+        Class::Address => FieldType::Address,
+        Class::Prose => FieldType::Text,
+    };
+    (kind, core.is_some())
+}
+
 /// A longer value is not in the dictionary; the event is marked and read when a query asks. 512 bytes is
 /// more than any core value of the recorded events has.
 pub(crate) const TERM_BYTES_MAX: usize = 512;

@@ -1,25 +1,44 @@
 //! The API under `/api/v1`: what its handlers share, and the router made from the table in `routes`.
 
-mod alerts;
+mod alertfilter;
+pub(crate) mod alerts;
+mod asking;
 pub(crate) mod caller;
 mod cookie;
+mod effects;
+pub(crate) mod event;
+mod events;
 pub(crate) mod extract;
 mod guard;
 pub(crate) mod headers;
+mod incidents;
 pub(crate) mod openapi;
+mod overview;
+mod playbooks;
 pub(crate) mod problem;
+mod respond;
 pub(crate) mod route;
 pub(crate) mod routes;
+pub(crate) mod rules;
+mod runs;
 mod search;
 mod session;
+mod sources;
+pub(crate) mod stream;
+mod streamfact;
+mod streaming;
+mod streamplace;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod users;
+mod verdicts;
 
 use crate::{
     auth::Auth,
     folder::{Opened, append_facts},
     pipeline::journal::Journal,
+    projection::follower::Views,
 };
 use anyhow::Context as _;
 use axum::{
@@ -35,6 +54,8 @@ use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
 use std::{convert::Infallible, ops::Deref, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// A list of some thousand alert ids is the largest body.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -50,8 +71,16 @@ pub(crate) struct Shared {
     pub(crate) opened: Opened,
     pub(crate) index: Index,
     pub(crate) journal: Journal,
+    pub(crate) desk: crate::respond::Desk,
+    pub(crate) reads: crate::respond::Reads,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) views: Views,
+    pub(crate) rules: rules::Shelf,
+    /// Room for the clients of the stream.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Turns to cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
 }
 
 impl State {

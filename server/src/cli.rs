@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod ingest;
 mod log;
+mod playbook;
 mod rebuild;
 mod rules;
 mod search;
@@ -43,6 +44,9 @@ enum Command {
     /// Check rules, or run them over files without a store.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Check playbooks and their cases, or walk through one without acting.
+    #[command(subcommand)]
+    Playbook(playbook::Playbook),
     /// Verify the log, sign its head, show the key it is signed with.
     #[command(subcommand)]
     Log(log::Log),
@@ -97,6 +101,7 @@ impl Arguments {
             Command::Search(command) => command.run(),
             Command::Alerts(command) => command.run(),
             Command::Rules(command) => command.run(),
+            Command::Playbook(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
@@ -113,9 +118,16 @@ impl Arguments {
     }
 }
 
+pub(crate) use rules::report_unlinked;
+
 /// Says on stderr why a rule does not run.
 pub(crate) fn report_problems(path: &Path, errors: &[custos_detect::rule::Problem]) {
     rules::report(path, errors, "error");
+}
+
+/// Says on stderr why a playbook is not offered.
+pub(crate) fn report_playbook(file: &crate::respond::playbooks::PlaybookFile) {
+    playbook::report(&file.path, file.problems());
 }
 
 fn run_serve(serve: Serve) -> CommandResult {
@@ -135,6 +147,11 @@ fn check_config(file: &Path) -> CommandResult {
     for file in &rejected {
         report_problems(&file.path, &file.parsed.errors);
     }
-    eprintln!("{}: holds, with {} rule files", file.display(), files.len() - rejected.len());
-    Ok(Outcome::findings_if(!rejected.is_empty()))
+    let playbooks = crate::respond::playbooks::read(&config.respond.playbooks);
+    let playbooks = playbooks.map_err(Failure::usage)?;
+    playbooks.iter().for_each(report_playbook);
+    let refused = playbooks.iter().filter(|file| file.read.is_err()).count();
+    let (rules, playbooks) = (files.len() - rejected.len(), playbooks.len() - refused);
+    eprintln!("{}: holds, with {rules} rule files and {playbooks} playbooks", file.display());
+    Ok(Outcome::findings_if(!rejected.is_empty() || refused > 0))
 }

@@ -3,6 +3,7 @@
 mod raw;
 
 use crate::auth::Lifetime;
+use crate::respond::config::Respond;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::decode::SourceType;
 use raw::RawConfig;
@@ -21,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) kafka: Option<Kafka>,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) session: Lifetime,
+    pub(crate) respond: Respond,
 }
 
 /// The built-in Kafka listener.
@@ -82,6 +84,8 @@ impl Config {
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
+            respond: crate::respond::config::check(raw.respond, &below)
+                .context("section [respond]")?,
         })
     }
 }

@@ -5,6 +5,7 @@ mod connections;
 use crate::{
     api::{self, State},
     clock::SystemClock,
+    console,
     pipeline::intake::StoreIntake,
 };
 use anyhow::Context as _;
@@ -52,7 +53,8 @@ fn router(state: State, intake: StoreIntake, decoders: Decoders) -> Router {
     let intake = custos_ingest::http::router(intake);
     let api = api::router(&state);
     let metrics = Router::new().route("/metrics", get(metrics)).with_state(state);
-    metrics.merge(api).merge(intake).layer(from_fn(api::headers::set))
+    let all = metrics.merge(api).merge(intake).merge(console::router());
+    all.layer(from_fn(api::headers::set))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus gauges are floats")]

@@ -1,6 +1,6 @@
 //! One event as `custos search --json` prints it and the API sends it.
 
-use custos_event::{FieldTable, Timestamp};
+use custos_event::{FieldId, FieldTable, Timestamp, ValueRef};
 use custos_search::Hit;
 use serde::Serialize;
 use serde_json::{Map, Value, map::Entry};
@@ -34,16 +34,19 @@ impl<'h> Line<'h> {
             time: header.time,
             received: header.received,
             source: &header.source,
-            fields: fields(hit, table),
+            fields: fields(hit.event.found(), table),
             raw: hit.event.raw_text(),
         }
     }
 }
 
-/// The fields by their ECS names; a field with several values is an array.
-fn fields(hit: &Hit, table: &FieldTable) -> Map<String, Value> {
+/// Values by the names of their fields; a field with several values is an array.
+pub(crate) fn fields<'e>(
+    values: impl Iterator<Item = (FieldId, ValueRef<'e>)>,
+    table: &FieldTable,
+) -> Map<String, Value> {
     let mut fields = Map::new();
-    for (field, value) in hit.event.found() {
+    for (field, value) in values {
         let value = Value::from(value);
         match fields.entry(table.name(field).to_string()) {
             Entry::Vacant(place) => {

@@ -5,6 +5,7 @@ pub(crate) mod follow;
 pub(crate) mod indexer;
 pub(crate) mod intake;
 pub(crate) mod journal;
+pub(crate) mod recall;
 pub(crate) mod replay;
 pub(crate) mod tolerant;
 

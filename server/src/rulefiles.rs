@@ -1,7 +1,7 @@
 //! Rule files on disk: found below the named folders, read, compiled.
 
 use anyhow::{Context as _, anyhow};
-use custos_detect::rule::{Parsed, Rule, parse};
+use custos_detect::rule::{Parsed, Problem, Rule, parse};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// One file, as it was named, and what stands in it.
 pub(crate) struct RuleFile {
     pub(crate) path: PathBuf,
+    pub(crate) text: String,
     pub(crate) parsed: Parsed,
 }
 
@@ -27,13 +28,11 @@ impl RuleFile {
 pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
     let mut files = Vec::new();
     for root in roots {
-        let mut paths = Vec::new();
-        collect(root, &mut paths)
+        let paths = yaml_files(root)
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
-        paths.sort();
         for path in paths {
-            let parsed = read_file(root, &path)?;
-            files.push(RuleFile { path, parsed });
+            let (text, parsed) = read_file(root, &path)?;
+            files.push(RuleFile { path, text, parsed });
         }
     }
     Ok(files)
@@ -42,6 +41,24 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
 /// The rules that hold, of all `files`.
 pub(crate) fn accepted(files: Vec<RuleFile>) -> Vec<Rule> {
     files.into_iter().filter(RuleFile::accepted).flat_map(|file| file.parsed.rules).collect()
+}
+
+/// Every `*.yml` and `*.yaml` below `root`, in order, without case files; `root` itself where it is a file.
+pub(crate) fn yaml_files(root: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    collect(root, &mut paths)?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// Correlations that cannot run because something they refer to is not there: a file's place, and why.
+pub(crate) fn unlinked(files: &[RuleFile]) -> Vec<(usize, Problem)> {
+    let held = files.iter().enumerate().filter(|(_, file)| file.accepted());
+    let (places, rules): (Vec<usize>, Vec<Rule>) = held
+        .flat_map(|(place, file)| file.parsed.rules.iter().map(move |rule| (place, rule.clone())))
+        .unzip();
+    let found = custos_detect::problems(&rules).into_iter();
+    found.filter_map(|(rule, problem)| Some((*places.get(rule)?, problem))).collect()
 }
 
 fn collect(path: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -66,7 +83,7 @@ fn is_rule(path: &Path) -> bool {
     yaml && Path::new(stem).extension().is_none_or(|end| end != "cases")
 }
 
-fn read_file(root: &Path, path: &Path) -> anyhow::Result<Parsed> {
+fn read_file(root: &Path, path: &Path) -> anyhow::Result<(String, Parsed)> {
     let cannot = || format!("cannot read the rule {}", path.display());
     let bytes = fs::metadata(path).with_context(cannot)?.len();
     if bytes > RULE_FILE_BYTES_MAX {
@@ -76,5 +93,7 @@ fn read_file(root: &Path, path: &Path) -> anyhow::Result<Parsed> {
     let text = fs::read(path).with_context(cannot)?;
     let relative = path.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty());
     let name = relative.unwrap_or(path).to_string_lossy();
-    Ok(parse(&String::from_utf8_lossy(&text), &name))
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let parsed = parse(&text, &name);
+    Ok((text, parsed))
 }

@@ -1,7 +1,7 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
-    api,
+    api::{self, rules::Shelf},
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
@@ -14,7 +14,9 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    rulefiles,
+    projection::follower::{Views, ViewsFollower},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
+    rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
 use anyhow::Context as _;
@@ -76,8 +78,12 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
     let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
-    start_detector(&config, &opened, tasks)?;
+    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+    let rules = Shelf::new(&files);
+    start_detector(files, &opened, tasks)?;
     let index = start_indexer(&opened, tasks)?;
+    let views = start_views(&opened, tasks)?;
+    let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     if let Some(listener) = config.listener {
@@ -91,7 +97,9 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let state = api::State::new(shared(metrics, opened, index, config.session)?);
+        let views = (views, rules, responding);
+        let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
+        let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
             .await
@@ -112,12 +120,37 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
+    (views, rules, (desk, reads)): (Views, Shelf, (Desk, Reads)),
     lifetime: Lifetime,
+    stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    Ok(api::Shared { metrics, opened, index, journal, auth, clock })
+    let streams = api::stream::places();
+    Ok(api::Shared {
+        metrics,
+        opened,
+        index,
+        journal,
+        desk,
+        reads,
+        auth,
+        clock,
+        views,
+        rules,
+        streams,
+        stop,
+    })
+}
+
+/// What people see of the log follows it on a thread of its own.
+fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
+    let views = Views::open(opened.journal()?.catalog(), &opened.store).map_err(Failure::store)?;
+    let (mut follower, cursor) = (ViewsFollower::new(&views), views.cursor());
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
+    Ok(views)
 }
 
 /// While there is no account: the address that lets who started the server make the first one.
@@ -138,11 +171,11 @@ async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Res
 }
 
 /// The rules see the log on a thread of their own.
-fn start_detector(config: &Config, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
-    let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
+fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }
+    crate::cli::report_unlinked(&files);
     let rejected = files.iter().filter(|file| !file.accepted()).count();
     let ruleset = Ruleset::compile(&rulefiles::accepted(files), &opened.table);
     ruleset.prepare();
@@ -166,6 +199,32 @@ fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("indexer", move || follow(&store, &table, &cursor, &mut indexer, &stop));
     Ok(index)
+}
+
+/// The desk, and the runner on a thread of its own.
+fn start_responding(
+    config: &Respond,
+    opened: &Opened,
+    index: &Index,
+    tasks: &mut Tasks,
+) -> Result<(Desk, Reads), Failure> {
+    let files = playbooks::read(&config.playbooks).map_err(Failure::usage)?;
+    for file in &files {
+        crate::cli::report_playbook(file);
+    }
+    let playbooks = playbooks::accepted(files);
+    let world = Arc::new(config.world().map_err(Failure::usage)?);
+    info!(playbooks = playbooks.len(), "responding");
+    let (store, clock) = (opened.store.clone(), Arc::new(SystemClock));
+    let desk = Desk::open(&store, playbooks, config.limits.clone(), clock)?;
+    let searcher = Searcher { index: index.clone(), store: store.clone() };
+    let catalog = opened.journal()?.catalog().clone();
+    let reads = Reads { world: Arc::clone(&world), searcher: searcher.clone() };
+    let (mut runner, cursor) =
+        Runner::new(desk.clone(), world, searcher, catalog).map_err(Failure::store)?;
+    let (table, stop) = (Arc::clone(&opened.table), tasks.stop());
+    tasks.spawn_thread("runner", move || follow(&store, &table, &cursor, &mut runner, &stop));
+    Ok((desk, reads))
 }
 
 async fn start_listener(

@@ -22,7 +22,7 @@ use crate::{
 use bytes::Bytes;
 use custos_event::{
     Append, CommitNo, Committed, Cursor, Fact, LogId, Partition, Position, ProducerEntry, Seq,
-    SourceRange,
+    SourceRange, Timestamp,
     commit::{LogReader, ReadError},
 };
 use std::{
@@ -173,6 +173,15 @@ impl Store {
         checkpoint::save_all(&self.0.shared)
     }
 
+    /// When the newest checkpoint of a log was kept, and how many records it vouches for.
+    pub fn last_checkpoint(&self, log: LogId, partition: Partition) -> Option<(Timestamp, u64)> {
+        let shared = &self.0.shared;
+        let size = (*shared.stream((log, partition))?.saved_size())?;
+        let notes = std::fs::metadata(checkpoint::path(&shared.dir, (log, partition))).ok()?;
+        let since = notes.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?), size))
+    }
+
     /// The public key that checks the checkpoints, in the text form of signed notes, a line for each log.
     pub fn public_keys(&self) -> String {
         let key = self.0.shared.keyring.signing().verifying_key();
@@ -273,7 +282,7 @@ fn check_format(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 fn start(
     shared: &Arc<Shared>,
     commits: (CommitNo, CommitNo),
-    last_at: custos_event::Timestamp,
+    last_at: Timestamp,
     lock: disk::Lock,
 ) -> Result<Threads, StoreError> {
     let (to_syncer, flights) = mpsc::sync_channel(1);

@@ -85,6 +85,25 @@ fn delivery(line: &str) -> Result<Delivery> {
     Ok(Delivery { line: line.parse()?, partition: partition.parse()?, offset: offset.parse()? })
 }
 
+/// aiosmtpd, a real mail server, that keeps what it is given in `folder` (which it makes). `None`, and told,
+/// where it is not installed.
+pub fn aiosmtpd(port: u16, folder: &Path) -> Result<Option<Running>> {
+    let there =
+        Command::new(python()).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+    if !there.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: aiosmtpd is not installed; `bash tests/run.sh` installs it");
+        return Ok(None);
+    }
+    let mut command = Command::new(python());
+    command.args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}")]);
+    command.args(["-c", "aiosmtpd.handlers.Mailbox"]).arg(folder);
+    let running = Running::start("aiosmtpd", &mut command)?;
+    crate::wait::until("aiosmtpd", Duration::from_secs(30), || {
+        Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop))
+    })?;
+    Ok(Some(running))
+}
+
 /// `$CUSTOS_TEST_PYTHON`, else the virtual environment that tests/run.sh makes.
 pub fn python() -> PathBuf {
     std::env::var_os("CUSTOS_TEST_PYTHON")

@@ -18,8 +18,8 @@ use std::{
 
 /// Each attack of the demo's day with the ids of rules that find it whatever the seed.
 pub const STORIES: &[(&str, &[&str])] = &[
-    ("password-guessing", &["a9bd104e-a1b1-42e0-96b4-583cba62a541"]),
-    ("wiped-backups", &["6ddd22a6-3995-451f-b7bb-c37e76b1a3c6"]),
+    ("password-guessing", &[GUESSED, "a9bd104e-a1b1-42e0-96b4-583cba62a541"]),
+    ("wiped-backups", &[COPIES_DELETED, "6ddd22a6-3995-451f-b7bb-c37e76b1a3c6"]),
     (
         "stolen-badge",
         &["cfad1b27-985a-4ba8-8f2b-d43269a33e85", "d5ddcba0-d5ec-46a9-9157-c4931db15c8f"],
@@ -35,13 +35,22 @@ pub const STORIES: &[(&str, &[&str])] = &[
     (
         "card-testing",
         &[
+            CARDS_TESTED,
+            CARDS_DECLINED,
             "08f61952-2bc6-466c-b801-3ae2fc4a69a1",
             "07ad791b-3ab5-41ba-9376-b28d3acc04d7",
             "750cd057-16a7-4bc9-ab88-25b4bd8a5852",
         ],
     ),
-    ("customer-theft", &["173e46e9-5e01-46e8-a87f-2014ac675b14"]),
+    ("customer-theft", &[EXPORTED, "173e46e9-5e01-46e8-a87f-2014ac675b14"]),
 ];
+
+/// Correlations among them, and the export of the customer list.
+const GUESSED: &str = "1df14e1e-10f0-4817-91fc-010d78ccb9b1";
+const COPIES_DELETED: &str = "796987bb-0756-41a3-b5db-b65a8e36e80a";
+const CARDS_TESTED: &str = "1689f2ff-bb43-4113-9da8-6d5a14e2a14a";
+const CARDS_DECLINED: &str = "2f45c2e4-7157-4992-91c5-9be3b0800611";
+const EXPORTED: &str = "45b885be-bb49-4c1c-912e-029f53a0818a";
 
 /// A debug build on a busy machine.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -68,6 +77,18 @@ impl Demo {
 
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    pub fn port(&self) -> u16 {
+        self.http
+    }
+
+    /// The one-time token that the demo printed.
+    pub fn setup_token(&self) -> Result<String> {
+        let shown = self.running.shown();
+        let line = shown.lines().find_map(|line| line.split_once("#setup="));
+        let (_, rest) = line.with_context(|| format!("no setup token in: {shown}"))?;
+        Ok(rest.split(' ').next().unwrap_or_default().to_owned())
     }
 
     /// One command of the command line, asked of this demo's server.

@@ -3,6 +3,7 @@
 //! Nothing here imports another crate of the workspace: these tests see Custos as a user does, by its
 //! command line, its ports and its files.
 
+pub mod api;
 pub mod browser;
 pub mod clients;
 pub mod custos;
@@ -10,6 +11,7 @@ pub mod data;
 pub mod demo;
 pub mod kafka;
 pub mod process;
+pub mod stand_in;
 pub mod totals;
 pub mod wait;
 

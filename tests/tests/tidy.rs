@@ -16,8 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
+    ("respond", &["event"]),
     ("scenario", &["event"]),
-    ("server", &["event", "store", "ingest", "detect", "search", "scenario"]),
+    ("console", &[]),
+    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario", "console"]),
     ("tests", &[]),
 ];
 

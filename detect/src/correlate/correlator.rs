@@ -12,7 +12,7 @@ use crate::{
     ruleset::{RuleIndex, Ruleset},
 };
 use custos_event::{Alert, AlertId, EntityKind, Position, RuleId, Timestamp};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A correlation that holds, by the event that made it hold.
@@ -43,24 +43,36 @@ pub struct Incomplete {
     pub late: u64,
 }
 
-/// Alerts of correlations that the journal holds, by the event that raised them.
-#[derive(Debug, Default)]
-pub struct Firings(HashMap<Position, Vec<Firing>>);
+/// Alerts of a ruleset's correlations that the journal holds, by the event that raised them.
+#[derive(Debug)]
+pub struct Firings {
+    /// Rules and their versions: an alert of another version says nothing about this one.
+    of: HashSet<(RuleId, String)>,
+    by_event: HashMap<Position, Vec<Firing>>,
+}
 
 /// One of them.
 #[derive(Debug)]
-pub struct Firing {
+struct Firing {
     id: AlertId,
     first: Position,
     end: Timestamp,
 }
 
 impl Firings {
-    /// Notes an alert, also one of another kind of rule.
+    pub fn new(ruleset: &Ruleset) -> Self {
+        let running = ruleset.links().running.iter().map(|rule| ruleset.rule(*rule));
+        let of = running.map(|rule| (rule.id.clone(), rule.version.clone())).collect();
+        Self { of, by_event: HashMap::new() }
+    }
+
+    /// Notes an alert, if it is of one of the correlations.
     pub fn add(&mut self, alert: &Alert) {
         let (Some(first), Some(last)) = (alert.events.first(), alert.events.last()) else { return };
-        let firing = Firing { id: alert.id, first: *first, end: alert.time };
-        self.0.entry(*last).or_default().push(firing);
+        if self.of.contains(&(alert.rule.clone(), alert.rule_version.clone())) {
+            let firing = Firing { id: alert.id, first: *first, end: alert.time };
+            self.by_event.entry(*last).or_default().push(firing);
+        }
     }
 }
 
@@ -128,7 +140,7 @@ impl Correlator {
     pub fn recall(&mut self, hit: &Hit, position: Position, clock: Timestamp, firings: &Firings) {
         let ruleset = Arc::clone(&self.ruleset);
         let Some((running, rule, _)) = self.enter(hit, position, clock, &ruleset) else { return };
-        for firing in firings.0.get(&position).into_iter().flatten() {
+        for firing in firings.by_event.get(&position).into_iter().flatten() {
             if alert::id(rule, &hit.key, firing.first) == firing.id {
                 running.state.fire(&hit.key, firing.end, clock);
             }

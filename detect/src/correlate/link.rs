@@ -40,7 +40,7 @@ impl Links {
         let mut spoken = vec![false; rules.len()];
         for (index, rule) in rules.iter().enumerate() {
             let Some(correlation) = rule.correlation() else { continue };
-            if problem(correlation, rules).is_none() {
+            if problem(rule, correlation, rules).is_none() {
                 links.add(index, correlation, rules, &mut spoken);
             }
         }
@@ -54,10 +54,8 @@ impl Links {
         let correlation = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
         self.running.push(RuleIndex(u32::try_from(own).unwrap_or(u32::MAX)));
         for (bit, reference) in from.rules.iter().enumerate() {
-            for (index, rule) in rules.iter().enumerate() {
-                if !rule.is_called(&reference.name) {
-                    continue;
-                }
+            for index in meant(&reference.name, &rules[own], rules) {
+                let rule = &rules[index];
                 let field = |name: &String| field_of(from, rule, name).unwrap_or(name).to_owned();
                 self.feeds[index].push(Feed {
                     correlation,
@@ -81,6 +79,17 @@ impl Links {
     }
 }
 
+/// The rules that `own` means by `name`: those of its own file, or else all that are called so.
+fn meant(name: &str, own: &Rule, rules: &[Rule]) -> Vec<usize> {
+    let called = rules.iter().enumerate().filter(|(_, rule)| rule.is_called(name));
+    let mut called: Vec<usize> = called.map(|(place, _)| place).collect();
+    let beside = |place: &usize| rules[*place].path == own.path;
+    if called.iter().any(beside) {
+        called.retain(beside);
+    }
+    called
+}
+
 /// What `rule` calls the field that the correlation calls `name`; `None` where that is no alias.
 fn field_of<'c>(from: &'c Correlation, rule: &Rule, name: &str) -> Option<&'c String> {
     let alias = from.aliases.iter().find(|alias| alias.name == name)?;
@@ -88,16 +97,16 @@ fn field_of<'c>(from: &'c Correlation, rule: &Rule, name: &str) -> Option<&'c St
 }
 
 /// Why a correlation among these rules does not run: something it refers to is not there.
-fn problem(correlation: &Correlation, rules: &[Rule]) -> Option<Problem> {
+fn problem(own: &Rule, correlation: &Correlation, rules: &[Rule]) -> Option<Problem> {
     for reference in &correlation.rules {
-        let mut named = rules.iter().filter(|rule| rule.is_called(&reference.name)).peekable();
-        if named.peek().is_none() {
+        let named = meant(&reference.name, own, rules);
+        if named.is_empty() {
             return Some(reference.at.problem(format!(
                 "correlation counts the rule '{}', which is not among the rules read",
                 reference.name
             )));
         }
-        for rule in named {
+        for rule in named.into_iter().map(|place| &rules[place]) {
             if !rule.is_detection() {
                 return Some(reference.at.problem(format!(
                     "correlation counts '{}', a correlation itself; this version does not evaluate \
@@ -121,8 +130,9 @@ fn problem(correlation: &Correlation, rules: &[Rule]) -> Option<Problem> {
     None
 }
 
-/// For each correlation among `rules` that cannot run with the others: its path, and why not.
-pub fn problems(rules: &[Rule]) -> Vec<(&Rule, Problem)> {
-    let unlinked = |rule| Some((rule, problem(Rule::correlation(rule)?, rules)?));
-    rules.iter().filter_map(unlinked).collect()
+/// For each correlation among `rules` that cannot run with the others: its place there, and why not.
+pub fn problems(rules: &[Rule]) -> Vec<(usize, Problem)> {
+    let unlinked = |rule: &Rule| problem(rule, rule.correlation()?, rules);
+    let all = rules.iter().enumerate();
+    all.filter_map(|(place, rule)| Some((place, unlinked(rule)?))).collect()
 }

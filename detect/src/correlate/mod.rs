@@ -16,7 +16,7 @@ pub(crate) mod link;
 mod state;
 mod window;
 
-pub use correlator::{Correlator, Fired, Firing, Firings, Incomplete};
+pub use correlator::{Correlator, Fired, Firings, Incomplete};
 pub use hit::Hit;
 pub use state::Limits;
 

@@ -160,9 +160,4 @@ impl State {
         }
         Some(entry)
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
 }

@@ -12,6 +12,8 @@ pub(super) const SURICATA: EventSource = source("suricata", &["suricata", "eve"]
 pub(super) const CLOUDTRAIL: EventSource = source("aws", &["cloudtrail"], &[]);
 pub(super) const DOOR: EventSource = source("custos", &["door"], &["physical_access"]);
 pub(super) const PAYMENT: EventSource = source("custos", &["payment"], &["payment"]);
+pub(super) const CRM: EventSource = source("custos", &["crm"], &["crm"]);
+pub(super) const BACKUP: EventSource = source("custos", &["backup"], &["backup"]);
 
 /// Zeek's path, and Sigma's services and categories for it.
 const ZEEK: &[(&str, EventSource)] = &[
@@ -57,6 +59,8 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("bitbucket.audit", source("bitbucket", &["audit"], &[])),
     ("cisco.asa", source("cisco", &["asa"], &["firewall"])),
     ("cisco.duo", source("cisco", &["duo"], &[])),
+    ("custos.backup", BACKUP),
+    ("custos.crm", CRM),
     ("custos.door", DOOR),
     ("custos.payment", PAYMENT),
     ("gcp.audit", source("gcp", &["gcp.audit"], &[])),

@@ -6,28 +6,19 @@ mod detection;
 mod document;
 mod modifier;
 pub(crate) mod pattern;
-mod suggest;
 mod test;
-mod yaml;
 
 pub(crate) use condition::Expr;
 pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
 pub(crate) use test::{Affix, Asked, Test};
 
-use custos_event::RuleId;
+pub use custos_event::yaml::Problem;
+use custos_event::{RuleId, suggest, yaml};
 use std::sync::Arc;
 
 /// RELIABILITY §4: the largest public rule has 295 KB.
 pub const RULE_BYTES_MAX: usize = 1 << 20;
-
-/// What is wrong or doubtful in a rule file, and where; line and column count from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub line: u32,
-    pub column: u32,
-    pub message: String,
-}
 
 /// What a rule file holds.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,9 @@
 //! ECS. Names are resolved when a decoder is made; reading an event looks none up.
 
 mod apache;
+mod backup;
 mod cloudtrail;
+mod crm;
 mod door;
 mod fields;
 mod json;
@@ -90,6 +92,8 @@ struct Formats {
     syslog: syslog::Syslog,
     door: door::Door,
     payment: payment::Payment,
+    crm: crm::Crm,
+    backup: backup::Backup,
     json: json::Json,
 }
 
@@ -117,6 +121,8 @@ impl Decoder {
             syslog: syslog::Syslog::default(),
             door: door::Door::new(&table),
             payment: payment::Payment::new(&table),
+            crm: crm::Crm::new(&table),
+            backup: backup::Backup::new(&table),
             json: json::Json::new(&table),
         };
         Self { options, parser: Parser::new(table), names: Names(names), formats }
@@ -199,6 +205,8 @@ impl Decoder {
             Format::Apache => apache::read(&mut event),
             Format::Door => formats.door.read(&mut event),
             Format::Payment => formats.payment.read(&mut event),
+            Format::Crm => formats.crm.read(&mut event),
+            Format::Backup => formats.backup.read(&mut event),
             Format::Json => Ok(formats.json.read(&mut event)),
             Format::Bundle => Err(BUNDLE.into()),
             Format::Unknown => Err(UNKNOWN.into()),
@@ -236,6 +244,8 @@ fn shape(format: Format) -> Shape {
         Format::CloudTrail => Shape::CloudTrail,
         Format::Door => Shape::Door,
         Format::Payment => Shape::Payment,
+        Format::Crm => Shape::Crm,
+        Format::Backup => Shape::Backup,
         Format::Json => Shape::Json,
         Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => Shape::Text,
     }

@@ -18,6 +18,8 @@ pub(crate) enum Format {
     Apache,
     Door,
     Payment,
+    Crm,
+    Backup,
     Json,
     /// Many `CloudTrail` records in one object, as they lie in a bucket.
     Bundle,
@@ -39,6 +41,8 @@ impl Format {
             Self::Apache => SourceType::Apache,
             Self::Door => SourceType::Door,
             Self::Payment => SourceType::Payment,
+            Self::Crm => SourceType::Crm,
+            Self::Backup => SourceType::Backup,
             Self::Json => SourceType::Json,
         }
     }
@@ -59,6 +63,8 @@ impl Format {
             SourceType::Apache => Self::Apache,
             SourceType::Door => Self::Door,
             SourceType::Payment => Self::Payment,
+            SourceType::Crm => Self::Crm,
+            SourceType::Backup => Self::Backup,
             SourceType::Json => Self::Json,
         }
     }
@@ -115,6 +121,11 @@ bits! {
     CURRENCY b"currency" => 25;
     RECORDS b"Records" => 27;
     PAYMENT b"merchant" | b"card" | b"terminal" | b"three_ds" => 26;
+    MODULE b"module" => 28;
+    ACTION b"action" => 29;
+    MANY b"records" => 30;
+    JOB b"job" => 31;
+    COPY b"bytes" | b"target" | b"deleted" => 32;
 }
 
 const fn all(seen: u64, bits: u64) -> bool {
@@ -137,6 +148,8 @@ fn proven(seen: u64) -> Option<Format> {
             all(seen, AMOUNT | CURRENCY | PAYMENT) || all(seen, AMOUNT | CURRENCY | RESULT),
             Format::Payment,
         ),
+        (all(seen, MODULE | ACTION | MANY), Format::Crm),
+        (all(seen, JOB | RESULT | COPY), Format::Backup),
     ];
     candidates.into_iter().find_map(|(proven, format)| proven.then_some(format))
 }
@@ -284,6 +297,10 @@ mod tests {
             (r#"{"eventVersion":"1.08","eventSource":"s3","eventName":"Get"}"#, Format::CloudTrail),
             (r#"{"time":"x","door":"A","result":"denied"}"#, Format::Door),
             (r#"{"amount":1,"currency":"EUR","card":{"token":"t"}}"#, Format::Payment),
+            (r#"{"user":"a","action":"export","module":"Contacts","records":9}"#, Format::Crm),
+            (r#"{"job":"db","result":"ok","bytes":9}"#, Format::Backup),
+            (r#"{"job":"db","result":"ok"}"#, Format::Json),
+            (r#"{"action":"repo.destroy","module":"x"}"#, Format::Json),
             (r#"{"log":{"eventSource":"s3","eventName":"Get","awsRegion":"x"}}"#, Format::Json),
             (r#"{"Records":[{"eventVersion":"1"}]}"#, Format::Bundle),
             (r#"{"Event":"x"}"#, Format::Json),

@@ -20,6 +20,8 @@ pub enum SourceType {
     Apache,
     Door,
     Payment,
+    Crm,
+    Backup,
     Json,
 }
 
@@ -31,7 +33,7 @@ pub struct UnknownSourceType {
 }
 
 impl SourceType {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Auto,
         Self::WindowsEvtx,
         Self::WindowsNxlog,
@@ -43,6 +45,8 @@ impl SourceType {
         Self::Apache,
         Self::Door,
         Self::Payment,
+        Self::Crm,
+        Self::Backup,
         Self::Json,
     ];
 
@@ -59,6 +63,8 @@ impl SourceType {
             Self::Apache => "apache",
             Self::Door => "door",
             Self::Payment => "payment",
+            Self::Crm => "crm",
+            Self::Backup => "backup",
             Self::Json => "json",
         }
     }

@@ -70,6 +70,8 @@ fn what_cannot_be_read_says_why() {
         (SourceType::CloudTrail, r#"{"Records":[]}"#, "many records in one object"),
         (SourceType::Door, r#"{"site":"A"}"#, "no 'door'"),
         (SourceType::Payment, r#"{"site":"A"}"#, "neither 'amount' nor 'kind' nor 'id'"),
+        (SourceType::Crm, r#"{"module":"A"}"#, "no 'action'"),
+        (SourceType::Backup, r#"{"system":"A"}"#, "no 'job'"),
         (SourceType::Apache, "a b c", "no access line"),
     ] {
         let got = rejection(of, raw);

@@ -97,7 +97,11 @@ impl Policy {
 
 fn is_free_text(source_type: SourceType) -> bool {
     match source_type {
-        SourceType::Payment | SourceType::Json | SourceType::Syslog | SourceType::Apache => true,
+        SourceType::Payment
+        | SourceType::Crm
+        | SourceType::Json
+        | SourceType::Syslog
+        | SourceType::Apache => true,
         SourceType::Auto
         | SourceType::WindowsEvtx
         | SourceType::WindowsNxlog
@@ -105,7 +109,8 @@ fn is_free_text(source_type: SourceType) -> bool {
         | SourceType::Zeek
         | SourceType::Suricata
         | SourceType::CloudTrail
-        | SourceType::Door => false,
+        | SourceType::Door
+        | SourceType::Backup => false,
     }
 }
 

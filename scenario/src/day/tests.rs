@@ -87,3 +87,24 @@ fn english_and_chinese_both_occur() {
     let with = day.iter().filter(|line| chinese(line)).count();
     assert!(with > 500 && with * 2 < day.len(), "{with} of {}", day.len());
 }
+
+#[test]
+fn no_two_attacks_come_from_the_same_address() {
+    let address = |line: &str| {
+        let from = line.find("203.0.113.")?;
+        let rest = &line[from..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        Some(rest[..end].to_owned())
+    };
+    for seed in 0..20 {
+        let mut owners = BTreeMap::new();
+        for event in Day::new(seed, end()) {
+            if let Some(address) = address(&event.line) {
+                let owner = owners.entry(address.clone()).or_insert(event.story);
+                assert!(owner.is_some(), "seed {seed}: {address} is no attacker: {}", event.line);
+                assert_eq!(*owner, event.story, "seed {seed}: {address}");
+            }
+        }
+        assert!(owners.len() >= 4, "seed {seed}: {owners:?}");
+    }
+}

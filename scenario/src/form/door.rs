@@ -29,6 +29,9 @@ struct Line<'a> {
     credential: Option<Credential<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     person: Option<Holder<'a>>,
+    /// The name that is printed on the badge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    printed: Option<&'a str>,
     result: &'a str,
     reason: &'a str,
     held: bool,
@@ -45,7 +48,9 @@ struct Credential<'a> {
 #[derive(Serialize)]
 struct Holder<'a> {
     id: &'a str,
+    /// The account, so that doors and machines speak of the same person.
     name: &'a str,
+    email: String,
 }
 
 impl<'a> Access<'a> {
@@ -77,7 +82,8 @@ impl<'a> Access<'a> {
             reader: format!("{}-{}", self.door, self.direction),
             direction: self.direction,
             credential,
-            person: self.person.map(|p| Holder { id: &p.id, name: &p.name }),
+            person: self.person.map(holder),
+            printed: self.person.map(|p| p.name.as_str()),
             result: self.result,
             reason: self.reason,
             held: self.held,
@@ -85,6 +91,11 @@ impl<'a> Access<'a> {
             tamper: false,
         })
     }
+}
+
+fn holder(person: &Person) -> Holder<'_> {
+    let email = format!("{}@bank.example", person.login);
+    Holder { id: &person.id, name: &person.login, email }
 }
 
 /// What a camera beside a door saw.

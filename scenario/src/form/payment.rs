@@ -40,6 +40,7 @@ pub(crate) struct Card {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Payer {
     pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 /// What 3-D Secure said of the payer.
@@ -96,7 +97,7 @@ pub(crate) fn online(random: &mut Random, customer: &Customer) -> Payment {
         step_up,
         three_ds: step_up.then_some(PROVED),
         tls_version: "TLSv1.3",
-        customer: Some(Payer { id: customer.id.clone() }),
+        customer: Some(Payer { id: customer.id.clone(), name: customer.name.clone() }),
         ip: Some(customer.ip.clone()),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::attacker;
 use crate::{
-    Cast, Offset, Topic,
+    Cast, Offset, Story, Topic,
     cast::card,
     form::payment::{self, Card, Payer, Payment, ThreeDs},
     script::Script,
@@ -11,9 +11,9 @@ use crate::{
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let (from, merchant) = (attacker(random), payment::merchant(random));
+    let (from, merchant) = (attacker(random, Story::CardTesting), payment::merchant(random));
     let customer = &cast.customers[random.index(cast.customers.len())];
-    let payer = format!("c-{:06}", random.below(1_000_000));
+    let payer = Payer { id: format!("c-{:06}", random.below(1_000_000)), name: "J. Smith".into() };
     let mut now = Offset::at(10, 40).plus_secs(random.between(0, 7_200));
     let mut good = Vec::new();
     for nth in 0..random.between(32, 60) {
@@ -29,7 +29,7 @@ pub(super) fn tell(script: &mut Script, cast: &Cast) {
             card: Card { token: token.clone() },
             step_up: false,
             three_ds: None,
-            customer: Some(Payer { id: payer.clone() }),
+            customer: Some(payer.clone()),
             ip: Some(from.clone()),
             ..payment::online(random, customer)
         };

@@ -16,7 +16,7 @@ const QUESTIONS: i64 = 40;
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let person = &cast.staff()[10 + random.index(cast.staff().len() - 10)];
+    let person = cast.victim(random, 2);
     let mut now = Offset::at(13, 20).plus_secs(random.between(0, 2_400));
     let (user, ip) = (person.login.as_str(), person.ip.as_str());
     let mut modules = ["Contacts", "Accounts", "Deals", "客户"];

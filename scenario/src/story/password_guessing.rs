@@ -2,7 +2,7 @@
 
 use super::attacker;
 use crate::{
-    Cast, Offset, Topic,
+    Cast, Offset, Story, Topic,
     form::{
         suricata::{self, Ends, Signature},
         syslog,
@@ -21,7 +21,10 @@ const SCAN: Signature = Signature {
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let (from, admin) = (attacker(random), &cast.admins()[random.index(cast.admins().len())]);
+    let (from, admin) = (
+        attacker(random, Story::PasswordGuessing),
+        &cast.admins()[random.index(cast.admins().len())],
+    );
     let guesses = random.between(34, 60);
     let mut now = Offset::at(2, 0).plus_secs(random.between(0, 7_200));
     let (flow_id, uid) = (random.next() >> 12, format!("C{}", random.hex(16)));

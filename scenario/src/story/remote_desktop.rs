@@ -3,7 +3,7 @@
 
 use super::attacker;
 use crate::{
-    Cast, Offset, Topic,
+    Cast, Offset, Story, Topic,
     form::{
         suricata::{self, Ends, Signature},
         windows,
@@ -22,8 +22,8 @@ const EXPLOIT: Signature = Signature {
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let (from, target) = (attacker(random), cast.public(20));
-    let victim = &cast.staff()[10 + random.index(cast.staff().len() - 10)];
+    let (from, target) = (attacker(random, Story::RemoteDesktop), cast.public(20));
+    let victim = cast.victim(random, 1);
     let mut now = Offset::at(7, 40).plus_secs(random.between(0, 6_000));
     for port in [443, 3_389] {
         let random = &mut script.random;

@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let owner = &cast.staff()[10 + random.index(cast.staff().len() - 10)];
+    let owner = cast.victim(random, 0);
     let (site, door) = (owner.site, owner.site.remote);
     let reason = random.one_of(&[
         "credential reported lost",

@@ -3,7 +3,7 @@
 
 use super::attacker;
 use crate::{
-    Cast, Offset, Topic,
+    Cast, Offset, Story, Topic,
     form::{
         backup::Backup,
         suricata::Ends,
@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) fn tell(script: &mut Script, cast: &Cast) {
     let random = &mut script.random;
-    let from = attacker(random);
+    let from = attacker(random, Story::WipedBackups);
     let mut now = Offset::at(4, 30).plus_secs(random.between(0, 3_000));
     let (pid, port) = (1_000 + random.below(30_000), 32_768 + random.below(28_000));
     let (uid, ends) =

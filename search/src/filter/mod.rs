@@ -10,7 +10,7 @@ mod need;
 mod run;
 
 pub(crate) use file::{FilterFile, FilterState};
-pub(crate) use key::FieldKeys;
+pub(crate) use key::{FieldKeys, hash};
 pub(crate) use need::{Need, need};
 pub(crate) use run::{RunBuilder, Sealed};
 

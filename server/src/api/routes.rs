@@ -2,18 +2,32 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, openapi,
+    alerts, effects, events, incidents, openapi, overview, playbooks,
     route::{Access, Route},
-    search, session, users,
+    rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
-    auth::Permission::{ManageUsers, ReadAlerts, ReadAudit, ReadEvents},
+    auth::Permission::{
+        Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
+    },
     line::Line,
 };
 
 /// Every route below `/api/v1`.
 pub(crate) fn table() -> Vec<Route> {
-    [about(), session(), users(), search(), alerts()].into_iter().flatten().collect()
+    let areas = [
+        about(),
+        session(),
+        users(),
+        search(),
+        events(),
+        alerts(),
+        views(),
+        incidents(),
+        runs(),
+        tasks(),
+    ];
+    areas.into_iter().flatten().collect()
 }
 
 fn about() -> Vec<Route> {
@@ -65,10 +79,164 @@ fn search() -> Vec<Route> {
     ]
 }
 
+fn events() -> Vec<Route> {
+    vec![
+        Route::get("/events", ReadEvents, events::list, "A page of a search, newest first")
+            .query::<events::List>()
+            .gives::<events::EventPage>(),
+        Route::get("/events/histogram", ReadEvents, events::histogram, "Counts over time")
+            .query::<events::Over>()
+            .gives::<events::Histogram>(),
+        Route::get("/events/fields", ReadEvents, events::fields, "Fields of the newest events")
+            .query::<events::OfSample>()
+            .gives::<events::FieldList>(),
+        Route::get("/events/values", ReadEvents, events::values, "Most frequent values of a field")
+            .query::<events::OfField>()
+            .gives::<events::ValueList>(),
+        Route::get("/fields", ReadEvents, events::names, "Names of fields, for completion")
+            .gives::<events::NameList>(),
+        Route::get("/events/{log}/{partition}/{seq}", ReadEvents, events::one, "One event")
+            .gives::<events::OneEvent>(),
+        Route::get(
+            "/events/{log}/{partition}/{seq}/surrounding",
+            ReadEvents,
+            events::surrounding,
+            "What the same source sent before and after",
+        )
+        .query::<events::Around>()
+        .gives::<events::Surrounding>(),
+    ]
+}
+
 fn alerts() -> Vec<Route> {
     vec![
-        Route::get("/alerts", ReadAlerts, alerts::list, "The newest alerts")
+        Route::get("/alerts", ReadAlerts, alerts::list, "The queue of alerts, newest first")
+            .query::<alerts::List>()
+            .gives::<alerts::Queue>(),
+        Route::get("/alerts.ndjson", ReadAlerts, alerts::lines, "The newest alerts, one a line")
             .query::<alerts::Newest>()
             .gives_lines::<alerts::AlertLine>(),
+        Route::get("/alerts/{id}", ReadAlerts, alerts::one, "One alert")
+            .gives::<alerts::OneAlert>(),
+        Route::post("/alerts/acknowledge", Triage, verdicts::acknowledge, "Take alerts in hand")
+            .takes::<verdicts::Which>()
+            .gives::<verdicts::Changed>(),
+        Route::post("/alerts/verdict", Triage, verdicts::judge, "Judge alerts")
+            .takes::<verdicts::Judge>()
+            .gives::<verdicts::Changed>(),
+    ]
+}
+
+fn views() -> Vec<Route> {
+    vec![
+        Route::get("/sources", ReadSources, sources::list, "What each source sent")
+            .gives::<sources::SourceList>(),
+        Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
+            .query::<sources::Rejected>()
+            .gives::<events::EventPage>(),
+        Route::get("/rules", ReadAlerts, rules::list, "The rules, and how often each hit")
+            .gives::<rules::RuleList>(),
+        Route::get("/rules/{id}", ReadAlerts, rules::one, "One rule with its text")
+            .gives::<rules::OneRule>(),
+        Route::get("/overview", ReadAlerts, overview::show, "What is to do, and how it goes")
+            .gives::<overview::Overview>(),
+        Route::get("/stream", Access::SignedIn, stream::open, "What happens, as it happens")
+            .query::<stream::Ask>()
+            .gives_events::<stream::Message>(),
+    ]
+}
+
+fn incidents() -> Vec<Route> {
+    vec![
+        Route::get("/incidents", ReadAlerts, incidents::list, "Incidents, newest first")
+            .query::<incidents::Asked>()
+            .gives::<incidents::Incidents>(),
+        Route::post("/incidents", Triage, incidents::open, "Open an incident by hand")
+            .takes::<incidents::NewIncident>()
+            .gives_new::<incidents::Incident>(),
+        Route::get(
+            "/incidents/{id}",
+            ReadAlerts,
+            incidents::one,
+            "One incident, with its timeline",
+        )
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/assign", Triage, incidents::assign, "Give it an owner")
+            .takes::<incidents::Owner>()
+            .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/comment",
+            Triage,
+            incidents::comment,
+            "Say something about it",
+        )
+        .takes::<incidents::Comment>()
+        .gives::<incidents::Incident>(),
+        Route::post(
+            "/incidents/{id}/status",
+            Triage,
+            incidents::set_status,
+            "Contain, close, reopen",
+        )
+        .takes::<incidents::NewStatus>()
+        .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/alerts", Triage, incidents::add_alerts, "Add alerts to it")
+            .takes::<incidents::MoreAlerts>()
+            .gives::<incidents::Incident>(),
+        Route::post("/incidents/{id}/runs", Respond, runs::start, "Run a playbook")
+            .takes::<runs::NewRun>()
+            .gives_new::<runs::Run>(),
+        Route::post("/incidents/{id}/runs/plan", Respond, runs::planned, "What a run would do")
+            .takes::<runs::NewRun>()
+            .gives::<runs::Plan>(),
+    ]
+}
+
+fn runs() -> Vec<Route> {
+    vec![
+        Route::get("/playbooks", ReadAlerts, playbooks::list, "The playbooks at hand")
+            .gives::<playbooks::Playbooks>(),
+        Route::get("/runs", ReadAlerts, runs::list, "Runs, newest first")
+            .query::<runs::Asked>()
+            .gives::<runs::Runs>(),
+        Route::get("/runs/{id}", ReadAlerts, runs::one, "One run").gives::<runs::Run>(),
+        Route::post("/runs/{id}/approve", Approve, runs::approve, "Approve a step's arguments")
+            .takes::<runs::Approval>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/deny", Approve, runs::deny, "Deny a step")
+            .takes::<runs::Denial>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/undo", Respond, runs::undo, "Undo a step's effect")
+            .takes::<runs::StepName>()
+            .gives::<runs::Run>(),
+        Route::post("/runs/{id}/resolve", Respond, runs::resolve, "Say what became of a step")
+            .takes::<runs::Settled>()
+            .gives::<runs::Run>(),
+        Route::get(
+            "/effects",
+            ReadAlerts,
+            effects::list,
+            "What is in force now, and how to end it",
+        )
+        .query::<effects::Asked>()
+        .gives::<effects::Effects>(),
+    ]
+}
+
+fn tasks() -> Vec<Route> {
+    vec![
+        Route::get("/tasks", ReadAlerts, tasks::list, "Recovery tasks, newest first")
+            .query::<tasks::Asked>()
+            .gives::<tasks::Tasks>(),
+        Route::post("/tasks/{id}/start", Respond, tasks::start, "Begin").gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/done", Respond, tasks::done, "Say that it is done")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/sign_off", Respond, tasks::sign_off, "Agree, as another person")
+            .takes::<tasks::Note>()
+            .gives::<tasks::Task>(),
+        Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
+            .takes::<tasks::TaskOwner>()
+            .gives::<tasks::Task>(),
     ]
 }

@@ -4,10 +4,13 @@ mod access;
 mod document;
 mod sessions;
 
-use super::{Shared, State, router};
+use super::{Shared, State, router, rules::Shelf};
 use crate::{
     auth::{Auth, Lifetime},
-    folder::{Folder, system},
+    folder::{Folder, Opened, system},
+    pipeline::follow::follow,
+    projection::follower::{Views, ViewsFollower},
+    respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
     Router,
@@ -19,6 +22,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
 const PASSWORD: &str = "correct horse lamp river";
@@ -30,6 +34,7 @@ struct Server {
     state: State,
     router: Router,
     clock: Arc<ManualClock>,
+    _stop: DropGuard,
 }
 
 struct Answer {
@@ -58,6 +63,13 @@ struct Browser {
     csrf: String,
 }
 
+/// As the server does, on a thread that ends with the store or the test.
+fn follow_views(opened: &Opened, views: &Views, stop: &CancellationToken) {
+    let (mut follower, cursor) = (ViewsFollower::new(views), views.cursor());
+    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), stop.clone());
+    std::thread::spawn(move || drop(follow(&store, &table, &cursor, &mut follower, &stop)));
+}
+
 impl Server {
     fn new() -> Self {
         Self::on(tempfile::tempdir().unwrap())
@@ -68,16 +80,32 @@ impl Server {
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_000_000)));
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let auth = Auth::open(&opened, Lifetime::default(), Arc::clone(&shared)).unwrap();
+        let journal = opened.journal().unwrap();
+        let views = Views::open(journal.catalog(), &opened.store).unwrap();
+        let stop = CancellationToken::new();
+        follow_views(&opened, &views, &stop);
+        let index = opened.open_index().unwrap();
+        let config = Respond::default();
+        let world = Arc::new(config.world().unwrap());
+        let desk =
+            Desk::open(&opened.store, Playbooks::default(), config.limits, Arc::clone(&shared));
+        let searcher = Searcher { index: index.clone(), store: opened.store.clone() };
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            index: opened.open_index().unwrap(),
-            journal: opened.journal().unwrap(),
+            desk: desk.unwrap(),
+            reads: Reads { world, searcher },
+            index,
+            journal,
             opened,
             auth: Arc::new(auth),
             clock: shared,
+            views,
+            rules: Shelf::new(&[]),
+            streams: super::stream::places(),
+            stop: stop.clone(),
         });
         let router = router(&state).layer(axum::middleware::from_fn(super::headers::set));
-        Self { dir, state, router, clock }
+        Self { dir, state, router, clock, _stop: stop.drop_guard() }
     }
 
     /// The process ends and another begins on the same folder.

@@ -25,7 +25,7 @@ pub(super) struct AlertsCommand {
 impl AlertsCommand {
     pub(super) fn run(self) -> CommandResult {
         if let Some(remote) = self.server.chosen(&self.data.folder())? {
-            remote.print("/api/v1/alerts", &[("limit", self.limit.to_string())])?;
+            remote.print("/api/v1/alerts.ndjson", &[("limit", self.limit.to_string())])?;
             return Ok(Outcome::Done);
         }
         let opened = self.data.folder().open(false)?;

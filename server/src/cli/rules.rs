@@ -6,7 +6,7 @@ mod run;
 use crate::{
     exit::{CommandResult, Failure},
     output::visible,
-    rulefiles,
+    rulefiles::{self, RuleFile},
 };
 use clap::Subcommand;
 use custos_detect::{Ruleset, rule::Problem};
@@ -43,6 +43,15 @@ pub(super) fn report(path: &Path, problems: &[Problem], kind: &str) {
     }
 }
 
+/// Says which correlations do not run.
+pub(crate) fn report_unlinked(files: &[RuleFile]) {
+    for (file, problem) in rulefiles::unlinked(files) {
+        if let Some(file) = files.get(file) {
+            report(&file.path, &[problem], "warning");
+        }
+    }
+}
+
 /// The ruleset of `roots` and how many files were rejected; `None` when no folder was named.
 pub(super) fn compile_or_none(
     roots: &[PathBuf],
@@ -52,6 +61,7 @@ pub(super) fn compile_or_none(
         return Ok(None);
     }
     let files = rulefiles::read(roots).map_err(Failure::usage)?;
+    report_unlinked(&files);
     let mut rejected = 0;
     for file in files.iter().filter(|file| !file.accepted()) {
         report(&file.path, &file.parsed.errors, "error");

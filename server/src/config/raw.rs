@@ -1,5 +1,6 @@
 //! The configuration file as it is written; an unknown key is an error with its line.
 
+use crate::respond::config::RawRespond;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,8 @@ pub(super) struct RawConfig {
     pub(super) kafka: Option<Kafka>,
     #[serde(default)]
     pub(super) rules: Rules,
+    #[serde(default)]
+    pub(super) respond: RawRespond,
     #[serde(default)]
     pub(super) session: Session,
 }

@@ -93,8 +93,25 @@ impl Place {
     }
 }
 
+/// The company's own public addresses, of whichever seed, are out of reach of every playbook.
+const RESPOND: &str = r#"
+[respond]
+playbooks = ["rules/playbooks"]
+networks = ["198.51.100.0/24", "192.0.2.0/24"]
+users = ["root"]
+"#;
+
+const MAIL: &str = r#"
+[respond.mail]
+from = "custos@bank.example"
+outbox = "outbox"
+[respond.mail.groups]
+soc = ["soc@bank.example"]
+branch = ["security.desk@bank.example"]
+"#;
+
 /// A port of 0 is any that is free.
-fn config(listen: SocketAddr, _stand_ins: &StandIns) -> Result<String, std::fmt::Error> {
+fn config(listen: SocketAddr, stand_ins: &StandIns) -> Result<String, std::fmt::Error> {
     let mut text =
         String::from("# Written by custos demo; each start writes it anew.\ndata = \"data\"\n");
     write!(text, "\n[http]\nlisten = \"{listen}\"\n\n[listener]\nlisten = \"127.0.0.1:0\"\n")?;
@@ -103,6 +120,15 @@ fn config(listen: SocketAddr, _stand_ins: &StandIns) -> Result<String, std::fmt:
         write!(text, "[[listener.topics]]\nname = \"{name}\"\nsource = \"{source}\"\n")?;
     }
     text.push_str("\n[rules]\nfolders = [\"rules/detections\"]\n");
+    text.push_str(RESPOND);
+    for (name, address) in stand_ins.addresses() {
+        write!(
+            text,
+            "[[respond.endpoints]]\nname = \"{name}\"\nurl = \"http://{address}\"\n\
+             token_file = \"stand-ins/token\"\n"
+        )?;
+    }
+    text.push_str(MAIL);
     Ok(text)
 }
 
@@ -115,7 +141,8 @@ fn source(topic: Topic) -> &'static str {
         Topic::Suricata => "suricata",
         Topic::Zeek => "zeek",
         Topic::Windows => "windows-nxlog",
-        Topic::Crm | Topic::Backup => "auto",
+        Topic::Crm => "crm",
+        Topic::Backup => "backup",
     }
 }
 

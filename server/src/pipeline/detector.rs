@@ -3,10 +3,11 @@
 use super::{
     follow::{Projection, events},
     journal::Journal,
+    recall::recall,
     tolerant::Tolerant,
 };
 use crate::{clock::SystemClock, folder::system};
-use custos_detect::{Engine, Ruleset, alert};
+use custos_detect::{Incomplete, Ruleset, Watch};
 use custos_event::{
     Alert, AlertId, Append, Clock, Commit, CommitNo, Entry, Envelope, Fact, Flags, LogId, Parser,
     Position, RulesetHash, Seq, Timestamp,
@@ -27,7 +28,9 @@ const ALERTS_MAX: usize = 2_000;
 pub(crate) struct Detector {
     store: Store,
     ruleset: Arc<Ruleset>,
-    engine: Engine,
+    watch: Watch,
+    /// Until the first commit is taken: the state before it is still to be recalled.
+    unread: Option<Journal>,
     /// The last commit that the journal says was evaluated.
     evaluated: CommitNo,
     /// Alerts beyond it that are in the journal already.
@@ -47,6 +50,7 @@ struct Pending {
     /// Alerts since the last word, those that went ahead included.
     raised: u64,
     alerts: Vec<(Position, Alert)>,
+    incomplete: Vec<Incomplete>,
 }
 
 impl Detector {
@@ -58,7 +62,8 @@ impl Detector {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store,
-            engine: Engine::new(Arc::clone(&ruleset)),
+            watch: Watch::new(Arc::clone(&ruleset)),
+            unread: Some(journal.clone()),
             ruleset,
             evaluated: journal.evaluated()?.commit(),
             ahead: journal.unfinished()?,
@@ -69,15 +74,15 @@ impl Detector {
     }
 
     fn evaluate(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
-        let table = Arc::clone(parser.table());
+        let mut alerts = Vec::new();
         for event in events(commit, parser) {
             let (position, event) = event?;
             if event.header.flags.has(Flags::REJECTED) {
                 continue;
             }
             self.pending.events += 1;
-            for index in self.engine.evaluate(&event) {
-                let raised = alert(self.ruleset.rule(*index), position, &event, &table);
+            self.watch.see(position, commit.appended_at, &event, &mut alerts);
+            for raised in alerts.drain(..) {
                 self.pending.raised += 1;
                 if !self.ahead.contains(&raised.id) {
                     self.pending.alerts.push((position, raised));
@@ -115,6 +120,11 @@ impl Detector {
         }
         let (ruleset, from) = (self.ruleset.hash(), self.evaluated.next());
         let mut entries = self.alert_entries(self.pending.alerts.len())?;
+        self.pending.incomplete.extend(self.watch.incomplete());
+        for Incomplete { rule, dropped, late } in self.pending.incomplete.clone() {
+            let incomplete = Fact::CorrelationIncomplete { ruleset, rule, from, to, dropped, late };
+            entries.push(self.entry(None, incomplete)?);
+        }
         let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts: raised };
         entries.push(self.entry(None, evaluated)?);
         if !self.append(entries)? {
@@ -157,6 +167,10 @@ impl Detector {
 
 impl Projection for Detector {
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
+        if let Some(journal) = self.unread.take() {
+            let (store, watch) = (&self.store, &mut self.watch);
+            recall(store, &self.ruleset, watch, self.evaluated, &journal, parser)?;
+        }
         for commit in commits.iter().filter(|commit| commit.log.is_telemetry()) {
             self.evaluate(commit, parser)?;
         }

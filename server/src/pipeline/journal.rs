@@ -5,8 +5,8 @@ use super::tolerant::Tolerant;
 use crate::exit::Failure;
 use anyhow::Context as _;
 use custos_event::{
-    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, RulesetHash,
-    Seq, commit::LogReader as _,
+    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position,
+    RulesetHash, Seq, commit::LogReader as _,
 };
 use custos_store::{
     Store,
@@ -57,6 +57,11 @@ impl Journal {
         Ok(catalog)
     }
 
+    /// For other projections' tables.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Folds what the journal holds beyond the projection's own place.
     pub(crate) fn catch_up(&self) -> anyhow::Result<()> {
         let last = self.store.last_commit();
@@ -102,6 +107,25 @@ impl Journal {
         Ok(unfinished)
     }
 
+    /// Calls `each` with the alerts that an event at `from` or behind it raised, newest first. Alerts stand
+    /// in the order of the events that raised them.
+    pub(crate) fn each_alert_since(
+        &self,
+        from: Position,
+        mut each: impl FnMut(&Alert),
+    ) -> anyhow::Result<()> {
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            let alert: Alert =
+                serde_json::from_slice(&row?.1).context("an alert of the catalog")?;
+            let one_log = |at: &&Position| (at.log, at.partition) == (from.log, from.partition);
+            if alert.events.last().filter(one_log).is_some_and(|last| last.seq < from.seq) {
+                return Ok(());
+            }
+            each(&alert);
+        }
+        Ok(())
+    }
+
     /// The rules that were activated last.
     pub(crate) fn ruleset(&self) -> anyhow::Result<Option<RulesetHash>> {
         let bytes = self.catalog.get(STATE, RULESET)?;
@@ -112,6 +136,24 @@ impl Journal {
     pub(crate) fn alerts(&self, limit: usize) -> anyhow::Result<Vec<Alert>> {
         let rows = self.catalog.scan(ALERTS, b"").rev().take(limit);
         rows.map(|row| serde_json::from_slice(&row?.1).context("an alert of the catalog")).collect()
+    }
+
+    /// The alerts of these ids that there are, with their places; looked for from the newest back.
+    pub(crate) fn find_alerts(&self, ids: &[AlertId]) -> anyhow::Result<Vec<(Position, Alert)>> {
+        let mut found = Vec::new();
+        for row in self.catalog.scan(ALERTS, b"").rev() {
+            if found.len() == ids.len() {
+                break;
+            }
+            let (key, value) = row?;
+            let alert: Alert = serde_json::from_slice(&value).context("an alert of the catalog")?;
+            if ids.contains(&alert.id) {
+                let seq = u64::from_be_bytes(key.try_into().ok().context("an alert's place")?);
+                let (log, partition) = (LogId::JOURNAL, Partition::default());
+                found.push((Position { log, partition, seq: Seq(seq) }, alert));
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn alerts_count(&self) -> anyhow::Result<u64> {
@@ -191,9 +233,16 @@ impl Fold {
             | Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
+            | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
             | Fact::UnknownSignIn { .. } => {}
         }
         Ok(())

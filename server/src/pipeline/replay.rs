@@ -3,10 +3,11 @@
 use super::{
     detector::for_each_fact,
     follow::{Projection, catch_up, events},
+    recall::recall_commit,
 };
 use crate::folder::Opened;
-use custos_detect::{Engine, Ruleset, alert};
-use custos_event::{AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RulesetHash};
+use custos_detect::{Firings, Ruleset, Watch};
+use custos_event::{Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,10 +32,13 @@ impl Comparison {
 
 /// Compares over exactly the commits that the journal says `ruleset` has evaluated.
 pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<Comparison> {
-    let journal = Journal::read(opened, ruleset.hash())?;
-    let engine = Engine::new(Arc::clone(&ruleset));
-    let mut replay =
-        Replay { ruleset, engine, evaluated: journal.evaluated, alerts: BTreeMap::new() };
+    let journal = Journal::read(opened, &ruleset)?;
+    let mut replay = Replay {
+        watch: Watch::new(ruleset),
+        evaluated: journal.evaluated,
+        by_others: journal.by_others,
+        alerts: BTreeMap::new(),
+    };
     catch_up(&opened.store, &opened.table, &Cursor::default(), &mut replay)?;
     let mut comparison =
         Comparison { evaluated_by_others: journal.evaluated_by_others, ..Comparison::default() };
@@ -54,39 +58,53 @@ pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<
 }
 
 /// What the journal says of one ruleset.
-#[derive(Default)]
 struct Journal {
     evaluated: Vec<(CommitNo, CommitNo)>,
     alerts: BTreeMap<AlertId, String>,
+    /// What the same correlations raised as part of other rulesets.
+    by_others: Firings,
     evaluated_by_others: u64,
 }
 
 impl Journal {
     /// Alerts stand before the `Evaluated` that completes them, in the same commit.
-    fn read(opened: &Opened, mine: RulesetHash) -> anyhow::Result<Self> {
-        let mut journal = Self::default();
-        let mut open = Vec::new();
+    fn read(opened: &Opened, rules: &Ruleset) -> anyhow::Result<Self> {
+        let mine = rules.hash();
+        let mut journal = Self {
+            evaluated: Vec::new(),
+            alerts: BTreeMap::new(),
+            by_others: Firings::new(rules),
+            evaluated_by_others: 0,
+        };
+        let mut open: Vec<(Alert, String)> = Vec::new();
         let mut failed = None;
         for_each_fact(&opened.store, |_, envelope| match envelope.fact {
             Fact::AlertRaised(alert) => match serde_json::to_string(&alert) {
-                Ok(json) => open.push((alert.id, json)),
+                Ok(json) => open.push((alert, json)),
                 Err(error) => failed = Some(error),
             },
             Fact::Evaluated { ruleset, from, to, .. } if ruleset == mine => {
                 journal.evaluated.push((from, to));
-                journal.alerts.extend(open.drain(..));
+                journal.alerts.extend(open.drain(..).map(|(alert, json)| (alert.id, json)));
             }
             Fact::Evaluated { from, to, .. } => {
                 journal.evaluated_by_others += to.0 - from.0 + 1;
-                open.clear();
+                open.drain(..).for_each(|(alert, _)| journal.by_others.add(&alert));
             }
             Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
             | Fact::RulesetActivated { .. }
+            | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
+            | Fact::EventRead { .. }
+            | Fact::Incident { .. }
+            | Fact::Run { .. }
+            | Fact::Task { .. }
+            | Fact::AlertJudged { .. }
+            | Fact::AlertAcknowledged { .. }
             | Fact::Account { .. }
             | Fact::UnknownSignIn { .. }
             | Fact::Setup { .. } => {}
@@ -96,10 +114,10 @@ impl Journal {
 }
 
 struct Replay {
-    ruleset: Arc<Ruleset>,
-    engine: Engine,
+    watch: Watch,
     /// Rising, without overlap.
     evaluated: Vec<(CommitNo, CommitNo)>,
+    by_others: Firings,
     alerts: BTreeMap<AlertId, String>,
 }
 
@@ -108,24 +126,29 @@ impl Replay {
         let next = self.evaluated.partition_point(|(_, to)| *to < commit);
         self.evaluated.get(next).is_some_and(|(from, _)| *from <= commit)
     }
+
+    fn see(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
+        let mut raised = Vec::new();
+        for event in events(commit, parser) {
+            let (position, event) = event?;
+            if !event.header.flags.has(Flags::REJECTED) {
+                self.watch.see(position, commit.appended_at, &event, &mut raised);
+            }
+        }
+        for alert in raised {
+            self.alerts.insert(alert.id, serde_json::to_string(&alert)?);
+        }
+        Ok(())
+    }
 }
 
 impl Projection for Replay {
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
-        let table = Arc::clone(parser.table());
-        for commit in commits {
-            if !commit.log.is_telemetry() || !self.covers(commit.commit) {
-                continue;
-            }
-            for event in events(commit, parser) {
-                let (position, event) = event?;
-                if event.header.flags.has(Flags::REJECTED) {
-                    continue;
-                }
-                for index in self.engine.evaluate(&event) {
-                    let raised = alert(self.ruleset.rule(*index), position, &event, &table);
-                    self.alerts.insert(raised.id, serde_json::to_string(&raised)?);
-                }
+        for commit in commits.iter().filter(|commit| commit.log.is_telemetry()) {
+            if self.covers(commit.commit) {
+                self.see(commit, parser)?;
+            } else if self.watch.reach().is_some() {
+                recall_commit(&mut self.watch, commit, &self.by_others, parser)?;
             }
         }
         Ok(())

@@ -206,3 +206,138 @@ fn damage_takes_its_own_events_and_no_others() {
     node.detect();
     assert_eq!(node.alerts().len(), 2);
 }
+
+/// Three refusals of one badge within a minute, and people who are refused at one door.
+const CORRELATIONS: &str = "
+title: refused
+name: refused
+id: 22222222-2222-4333-8444-555555555555
+logsource: {product: custos, category: physical_access}
+detection: {refused: {custos.access.result: denied}, condition: refused}
+---
+title: refused often
+id: 33333333-2222-4333-8444-555555555555
+level: high
+correlation:
+    type: event_count
+    rules: refused
+    group-by: [user.name]
+    timespan: 1m
+    condition: {gte: 3}
+---
+title: many refused
+id: 44444444-2222-4333-8444-555555555555
+level: high
+correlation:
+    type: value_count
+    rules: [refused]
+    group-by: [custos.door.name]
+    timespan: 30s
+    condition: {field: user.name, gte: 2}
+";
+
+impl Node {
+    fn correlations(&self) -> Arc<Ruleset> {
+        let parsed = parse(CORRELATIONS, "refused.yml");
+        assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+        Arc::new(Ruleset::compile(&parsed.rules, &self.opened.table))
+    }
+
+    /// One commit of refusals: (second, person).
+    fn append_refusals(&self, refusals: &[(u32, u8)]) {
+        let options = self.opened.decoding(SourceType::Door, "test:doors".into()).unwrap();
+        let mut decoder = Decoder::new(Arc::clone(&self.opened.table), options);
+        let intake = StoreIntake::new(self.opened.store.clone(), Arc::clone(&self.opened.table));
+        let mut event = |(secs, person): &(u32, u8)| {
+            let time = Timestamp::from_secs(1_795_507_200 + i64::from(*secs));
+            let raw = format!(
+                r#"{{"time":"{time}","door":"d{}","person":"p{person}","result":"denied"}}"#,
+                person % 2
+            );
+            decoder.decode(Bytes::from(raw), time)
+        };
+        let events = refusals.iter().map(&mut event).collect();
+        intake.submit_blocking(Batch { events, ..Batch::default() }).unwrap();
+    }
+
+    fn correlate(&self) {
+        self.detect_with(CORRELATIONS);
+    }
+
+    fn detect_with(&self, rules: &str) {
+        let journal = self.opened.journal().unwrap();
+        let parsed = parse(rules, "rules.yml");
+        assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+        let ruleset = Arc::new(Ruleset::compile(&parsed.rules, &self.opened.table));
+        let cursor = journal.evaluated().unwrap();
+        activate(&self.opened.store, journal.ruleset().unwrap(), &ruleset, 0).unwrap();
+        let mut detector = Detector::new(self.opened.store.clone(), ruleset, &journal).unwrap();
+        catch_up(&self.opened.store, &self.opened.table, &cursor, &mut detector).unwrap();
+    }
+}
+
+/// Commits whose event times wander: steps of a small generator with a fixed start.
+fn wandering(commits: usize) -> Vec<Vec<(u32, u8)>> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: u32| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u32::try_from(state >> 33).unwrap() % below
+    };
+    let mut now = 1_000;
+    let mut event = || {
+        now = now + next(8) - next(3);
+        (now, u8::try_from(next(4)).unwrap())
+    };
+    (0..commits).map(|nth| (0..=nth % 5).map(|_| event()).collect()).collect()
+}
+
+#[test]
+fn correlations_raise_the_same_alerts_wherever_the_process_ends() {
+    let commits = wandering(40);
+    let whole = Node::new();
+    for commit in &commits {
+        whole.append_refusals(commit);
+    }
+    whole.correlate();
+    let expected = whole.alerts();
+    assert!(expected.len() > 20, "{}", expected.len());
+    // A process for every commit: each begins with nothing and recalls.
+    let mut broken = Node::new();
+    for commit in &commits {
+        broken.append_refusals(commit);
+        broken.correlate();
+        broken = broken.restart();
+    }
+    assert_eq!(broken.alerts(), expected);
+    for node in [whole, broken] {
+        let compared = replay::compare(&node.opened, node.correlations()).unwrap();
+        assert_eq!((compared.same, compared.differs()), (expected.len() as u64, false));
+    }
+}
+
+/// Two rulesets by turns, as when rules are edited: what one raised the other does not raise again, and a
+/// replay of either knows what the other did.
+#[test]
+fn a_change_of_rules_neither_forgets_nor_repeats_what_correlations_raised() {
+    let commits = wandering(40);
+    let mut node = Node::new();
+    for (nth, commit) in commits.iter().enumerate() {
+        node.append_refusals(commit);
+        if nth % 2 == 0 {
+            node.correlate();
+        } else {
+            node.detect_with(&[CORRELATIONS, RULE].join("---"));
+        }
+        node = node.restart();
+    }
+    let whole = Node::new();
+    for commit in &commits {
+        whole.append_refusals(commit);
+    }
+    whole.correlate();
+    assert_eq!(node.alerts(), whole.alerts());
+    let compared = replay::compare(&node.opened, node.correlations()).unwrap();
+    assert!(compared.evaluated_by_others > 0 && !compared.differs(), "{compared:?}");
+}

@@ -1,7 +1,7 @@
-//! Golden events of doors, payments and cloud services.
+//! Golden events of doors, payments, customer systems, backups and cloud services.
 
 use super::check;
-use crate::decode::SourceType::{CloudTrail, Door, Json, Payment};
+use crate::decode::SourceType::{Backup, CloudTrail, Crm, Door, Json, Payment};
 
 #[test]
 fn door_events_reach_their_own_fields() {
@@ -64,6 +64,72 @@ fn payment_events_reach_their_own_fields() {
             ("user.id", "c1"),
             ("user.email", "a@example.org"),
             ("custos.payment.terminal", "T7"),
+        ],
+    );
+}
+
+#[test]
+fn events_of_customer_systems_reach_their_own_fields() {
+    check(
+        Crm,
+        r#"{"time":"2026-11-24T07:00:00Z","system":"crm-eu","user":"m.keller","ip":"10.0.0.7","action":"export","module":"客户","records":36000,"result":"ok","list":"all"}"#,
+        "2026-11-24T07:00:00Z",
+        &[
+            ("event.dataset", "custos.crm"),
+            ("event.action", "crm-export"),
+            ("event.outcome", "success"),
+            ("service.name", "crm-eu"),
+            ("user.name", "m.keller"),
+            ("source.ip", "10.0.0.7"),
+            ("custos.crm.action", "export"),
+            ("custos.crm.module", "客户"),
+            ("custos.crm.records", "36000"),
+            ("custos.crm_event.list", "all"),
+        ],
+    );
+    check(
+        Crm,
+        r#"{"time":1795503600,"user":{"id":"u1","name":"Li","email":"li@example.org"},"action":"Bulk Update","module":"Deals","records":3,"record":"d-9","result":"denied","reason":"not yours"}"#,
+        "2026-11-24T07:00:00Z",
+        &[
+            ("event.action", "crm-bulk-update"),
+            ("event.outcome", "failure"),
+            ("event.reason", "not yours"),
+            ("user.id", "u1"),
+            ("user.name", "Li"),
+            ("custos.crm.record.id", "d-9"),
+        ],
+    );
+}
+
+#[test]
+fn backup_jobs_reach_their_own_fields() {
+    check(
+        Backup,
+        r#"{"time":"2026-11-24T04:00:00Z","system":"backup-01","job":"db-nightly","kind":"incremental","result":"ok","bytes":734003200,"target":"s3://vault/db-01","deleted":0}"#,
+        "2026-11-24T04:00:00Z",
+        &[
+            ("event.dataset", "custos.backup"),
+            ("event.action", "backup-completed"),
+            ("event.outcome", "success"),
+            ("host.name", "backup-01"),
+            ("custos.backup.job", "db-nightly"),
+            ("custos.backup.kind", "incremental"),
+            ("custos.backup.result", "ok"),
+            ("custos.backup.bytes", "734003200"),
+            ("custos.backup.target", "s3://vault/db-01"),
+            ("custos.backup.deleted", "0"),
+        ],
+    );
+    check(
+        Backup,
+        r#"{"time":"2026-11-24T04:00:00Z","job":"wipe","kind":"full","result":"failed","bytes":0,"deleted":14,"user":"root"}"#,
+        "2026-11-24T04:00:00Z",
+        &[
+            ("event.action", "backup-deleted"),
+            ("event.outcome", "failure"),
+            ("user.name", "root"),
+            ("custos.backup.deleted", "14"),
         ],
     );
 }

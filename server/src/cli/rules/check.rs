@@ -59,7 +59,10 @@ impl<'f> Verdict<'f> {
 
 impl Check {
     pub(super) fn run(self) -> CommandResult {
-        let files = rulefiles::read(&self.roots).map_err(Failure::usage)?;
+        let mut files = rulefiles::read(&self.roots).map_err(Failure::usage)?;
+        for (file, problem) in rulefiles::unlinked(&files) {
+            files[file].parsed.warnings.push(problem);
+        }
         let rejected = files.iter().filter(|file| !file.accepted()).count();
         let mut output = Output::new();
         for file in &files {

@@ -1,6 +1,6 @@
 //! `custos rules run --rules DIR… FILE…`: which events of the files trip which rules.
 
-use super::report;
+use super::{report, report_unlinked};
 use crate::{
     cli::ingest::source_type,
     clock::{Stopwatch, SystemClock},
@@ -11,8 +11,10 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use custos_detect::{Engine, RuleIndex, Ruleset};
-use custos_event::{Clock as _, FieldTable, Flags, Timestamp};
+use custos_detect::{Correlator, Engine, Hit, RuleIndex, Ruleset, correlate::hit::hits};
+use custos_event::{
+    Clock as _, FieldTable, Flags, LogId, ParsedEvent, Partition, Position, Seq, Timestamp,
+};
 use custos_ingest::{
     decode::{DecodeOptions, Decoder, SourceType},
     file::{self, Unit},
@@ -65,6 +67,9 @@ fn part_files(rules: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) {
 /// second-level cache from reading to matching.
 const CHUNK_UNITS: usize = 64;
 
+/// A correlation's events are addressed by the number of their file.
+const FILES_MAX: usize = 1 << 16;
+
 #[derive(Default, Serialize)]
 struct Stats {
     events: u64,
@@ -86,6 +91,17 @@ struct Line<'r> {
     rule: &'r str,
     title: &'r str,
     level: &'r str,
+    /// For a correlation: the lines of its events, the last one's included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<Place<'r>>>,
+}
+
+/// One of a correlation's events: its line, with the file where that is another than the last event's.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Place<'r> {
+    Here(u64),
+    There { file: &'r str, event: u64 },
 }
 
 /// Lines of one file that stand together.
@@ -102,6 +118,8 @@ struct Found {
     bytes: u64,
     /// Line and rule.
     matches: Vec<(u64, RuleIndex)>,
+    /// Line, and what it is to a correlation.
+    hits: Vec<(u64, Hit)>,
     /// Line and reason.
     undecodable: Vec<(u64, String)>,
 }
@@ -110,16 +128,23 @@ struct Found {
 struct Worker {
     decoder: Decoder,
     engine: Engine,
+    ruleset: Arc<Ruleset>,
     received: Timestamp,
 }
 
 impl Worker {
-    fn new(source: SourceType, table: &Arc<FieldTable>, ruleset: &Arc<Ruleset>) -> Self {
+    fn new(
+        source: SourceType,
+        table: &Arc<FieldTable>,
+        ruleset: &Arc<Ruleset>,
+        received: Timestamp,
+    ) -> Self {
         let options = DecodeOptions::new(source, "rules run".into()).without_protection();
         Self {
             decoder: Decoder::new(Arc::clone(table), options),
             engine: Engine::new(Arc::clone(ruleset)),
-            received: SystemClock.now(),
+            ruleset: Arc::clone(ruleset),
+            received,
         }
     }
 
@@ -135,10 +160,23 @@ impl Worker {
                 found.undecodable.push((line, reason.to_owned()));
                 continue;
             }
-            let matches = self.engine.evaluate(&event).iter().map(|rule| (line, *rule));
-            found.matches.extend(matches);
+            self.evaluate(line, &event, &mut found);
         }
         found
+    }
+
+    fn evaluate(&mut self, line: u64, event: &ParsedEvent, found: &mut Found) {
+        let Self { engine, ruleset, .. } = self;
+        let matched = engine.evaluate(event);
+        if !ruleset.correlates() {
+            found.matches.extend(matched.iter().map(|rule| (line, *rule)));
+            return;
+        }
+        let aloud = matched.iter().filter(|rule| ruleset.is_aloud(**rule));
+        found.matches.extend(aloud.map(|rule| (line, *rule)));
+        let mut own = Vec::new();
+        hits(ruleset, event, matched, &mut own);
+        found.hits.extend(own.into_iter().map(|hit| (line, hit)));
     }
 }
 
@@ -148,6 +186,9 @@ impl Run {
         if self.files.is_empty() || self.rules.is_empty() {
             let error = anyhow!("name both rules and files: custos rules run --rules DIR… FILE…");
             return Err(Failure::usage(error));
+        }
+        if self.files.len() > FILES_MAX {
+            return Err(Failure::usage(anyhow!("more than {FILES_MAX} files")));
         }
         if self.threads == 0 {
             return Err(Failure::usage(anyhow!("--threads 0: at least one is needed")));
@@ -159,6 +200,7 @@ impl Run {
             report(&file.path, &file.parsed.errors, "error");
         }
         let invalid = rejected.len();
+        report_unlinked(&files);
         let table = Arc::new(FieldTable::new());
         let ruleset = Arc::new(Ruleset::compile(&rulefiles::accepted(files), &table));
         ruleset.prepare();
@@ -169,14 +211,21 @@ impl Run {
             ..Stats::default()
         };
         let running = Stopwatch::start();
-        let mut sink =
-            Sink { output: Output::new(), run: &self, ruleset: &ruleset, stats: &mut stats };
+        let mut sink = Sink {
+            output: Output::new(),
+            run: &self,
+            correlator: Correlator::new(Arc::clone(&ruleset)),
+            ruleset: &ruleset,
+            received: SystemClock.now(),
+            stats: &mut stats,
+        };
         let read = if self.threads == 1 {
             self.run_here(&table, &mut sink)
         } else {
             self.run_on_threads(&table, &mut sink)
         };
         sink.output.flush()?;
+        sink.say_incomplete();
         stats.seconds = running.secs();
         read?;
         if self.stats {
@@ -186,20 +235,20 @@ impl Run {
     }
 
     fn run_here(&self, table: &Arc<FieldTable>, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        let mut worker = Worker::new(self.source, table, sink.ruleset);
+        let mut worker = Worker::new(self.source, table, sink.ruleset, sink.received);
         self.each_chunk(|chunk| sink.take(&worker.work(chunk)))
     }
 
     /// Chunk n goes to thread n modulo N and is fetched from there again, which keeps the order.
     fn run_on_threads(&self, table: &Arc<FieldTable>, sink: &mut Sink<'_>) -> Result<(), Failure> {
         std::thread::scope(|scope| {
-            let ruleset = Arc::clone(sink.ruleset);
+            let (ruleset, received) = (Arc::clone(sink.ruleset), sink.received);
             let mut lanes = Vec::with_capacity(self.threads);
             for _ in 0..self.threads {
                 // Two chunks waiting on each side keep a thread busy while the order is awaited.
                 let (give, take) = mpsc::sync_channel::<Chunk>(2);
                 let (answer, answers) = mpsc::sync_channel::<Found>(2);
-                let mut worker = Worker::new(self.source, table, &ruleset);
+                let mut worker = Worker::new(self.source, table, &ruleset, received);
                 scope.spawn(move || {
                     let mut found = take.into_iter().map(|chunk| worker.work(chunk));
                     found.try_for_each(|found| answer.send(found))
@@ -260,11 +309,13 @@ fn fetch(lanes: &[Lane], fetched: &mut usize, sink: &Mutex<&mut Sink<'_>>) -> Re
     sink.lock().unwrap_or_else(PoisonError::into_inner).take(&found)
 }
 
-/// Where results go, in order.
+/// Where results go, in order; here, where all events pass in order, correlations count.
 struct Sink<'r> {
     output: Output,
     run: &'r Run,
     ruleset: &'r Arc<Ruleset>,
+    correlator: Correlator,
+    received: Timestamp,
     stats: &'r mut Stats,
 }
 
@@ -274,21 +325,67 @@ impl Sink<'_> {
         for (line, reason) in &found.undecodable {
             eprintln!("{}", visible(&format!("{file}, line {}: {reason}", line + 1)));
         }
-        for (event, rule) in &found.matches {
-            let rule = self.ruleset.rule(*rule);
-            self.output.json(&Line {
-                file: &file,
-                event: *event,
-                rule: &rule.id.0,
-                title: &rule.title,
-                level: &rule.level,
-            })?;
+        let matches = found.matches.iter().map(|(line, rule)| (*line, *rule, None));
+        let mut all: Vec<(u64, RuleIndex, Option<Vec<Position>>)> = matches.collect();
+        for (line, hit) in &found.hits {
+            let partition = Partition(u16::try_from(found.file).unwrap_or(u16::MAX));
+            let position = Position { log: LogId::TELEMETRY, partition, seq: Seq(*line) };
+            let fired = self.correlator.take(hit, position, self.received);
+            all.extend(fired.map(|fired| (*line, fired.rule, Some(fired.events))));
+        }
+        if !found.hits.is_empty() {
+            all.sort_by_key(|(line, rule, _)| (*line, *rule));
+        }
+        for (line, rule, events) in &all {
+            self.line(found.file, *line, *rule, events.as_deref())?;
         }
         self.stats.events += found.events;
         self.stats.bytes += found.bytes;
-        self.stats.matches += found.matches.len() as u64;
+        self.stats.matches += all.len() as u64;
         self.stats.undecodable += found.undecodable.len() as u64;
         Ok(())
+    }
+
+    fn line(
+        &mut self,
+        file: usize,
+        line: u64,
+        rule: RuleIndex,
+        events: Option<&[Position]>,
+    ) -> Result<(), Failure> {
+        let names: Vec<_> = match events {
+            Some(_) => self.run.files.iter().map(|file| file.to_string_lossy()).collect(),
+            None => Vec::new(),
+        };
+        let place = |at: &Position| {
+            let (number, event) = (usize::from(at.partition.0), at.seq.0);
+            match names.get(number).filter(|_| number != file) {
+                None => Place::Here(event),
+                Some(file) => Place::There { file, event },
+            }
+        };
+        let rule = self.ruleset.rule(rule);
+        let line = Line {
+            file: &self.run.files[file].to_string_lossy(),
+            event: line,
+            rule: &rule.id.0,
+            title: &rule.title,
+            level: &rule.level,
+            events: events.map(|events| events.iter().map(place).collect()),
+        };
+        self.output.json(&line)?;
+        Ok(())
+    }
+
+    /// Files are read long after their events: that these are late says nothing here.
+    fn say_incomplete(&mut self) {
+        for lost in self.correlator.incomplete().iter().filter(|lost| lost.dropped > 0) {
+            let (rule, dropped) = (&lost.rule, lost.dropped);
+            let text = format!(
+                "warning: rule {rule}: too many events at once, {dropped} were not counted"
+            );
+            eprintln!("{}", visible(&text));
+        }
     }
 }
 

@@ -1,20 +1,28 @@
-//! YAML text becomes nodes that know where they stand. No anchors, no aliases, no repeated keys.
+//! YAML text becomes nodes that know where they stand: rules and playbooks are read with it, and their errors
+//! name line and column. No anchors, no aliases, no repeated keys.
 
-use super::Problem;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 /// Deeper than any rule goes (the public ones stop at 5); keeps recursion within a thread's stack.
 const DEPTH_MAX: u8 = 32;
 
+/// What is wrong or doubtful in a text, and where; line and column count from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub line: u32,
+    pub column: u32,
+    pub message: String,
+}
+
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
 }
 
 impl Place {
-    pub(crate) fn problem(self, message: impl Into<String>) -> Problem {
+    pub fn problem(self, message: impl Into<String>) -> Problem {
         Problem { line: self.line, column: self.column, message: message.into() }
     }
 
@@ -25,13 +33,13 @@ impl Place {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) at: Place,
-    pub(crate) value: Value,
+pub struct Node {
+    pub at: Place,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
     Null,
     Bool(bool),
     Int(i64),
@@ -42,26 +50,26 @@ pub(crate) enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) at: Place,
-    pub(crate) name: String,
+pub struct Key {
+    pub at: Place,
+    pub name: String,
 }
 
 impl Node {
-    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+    pub fn get(&self, name: &str) -> Option<&Self> {
         self.entries().iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    pub(crate) fn entries(&self) -> &[(Key, Self)] {
+    pub fn entries(&self) -> &[(Key, Self)] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    pub(crate) fn as_str(&self) -> Option<&str> {
+    pub fn as_str(&self) -> Option<&str> {
         if let Value::Str(text) = &self.value { Some(text) } else { None }
     }
 
     /// A scalar as text: the string, or the number or truth value as YAML writes it.
-    pub(crate) fn scalar(&self) -> Option<String> {
+    pub fn scalar(&self) -> Option<String> {
         match &self.value {
             Value::Str(text) => Some(text.clone()),
             Value::Int(n) => Some(n.to_string()),
@@ -72,11 +80,26 @@ impl Node {
     }
 
     /// The node itself, or the items of the list that it is.
-    pub(crate) fn items(&self) -> &[Self] {
+    pub fn items(&self) -> &[Self] {
         if let Value::List(items) = &self.value { items } else { std::slice::from_ref(self) }
     }
 
-    pub(crate) fn kind(&self) -> &'static str {
+    /// The same as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(truth) => (*truth).into(),
+            Value::Int(number) => (*number).into(),
+            Value::Float(number) => (*number).into(),
+            Value::Str(text) => text.clone().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => {
+                entries.iter().map(|(key, value)| (key.name.clone(), value.json())).collect()
+            }
+        }
+    }
+
+    pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
             Value::Bool(_) => "a truth value",
@@ -89,7 +112,7 @@ impl Node {
 }
 
 /// The documents of `text`, up to the first error.
-pub(crate) fn documents(text: &str) -> (Vec<Node>, Option<Problem>) {
+pub fn documents(text: &str) -> (Vec<Node>, Option<Problem>) {
     let mut reader = Reader { parser: Parser::new_from_str(text) };
     let mut documents = Vec::new();
     loop {

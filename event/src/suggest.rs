@@ -1,7 +1,7 @@
 //! "Did you mean …?": the nearest known word.
 
 /// `; did you mean 'x'?` for the candidate within two edits of `word`, else nothing.
-pub(crate) fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
+pub fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
     let near = known
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))

@@ -1,0 +1,200 @@
+// What the server says, as it says it. Each type is named in docs/openapi.json.
+
+export type Level = "informational" | "low" | "medium" | "high" | "critical";
+export type AlertStatus = "open" | "acknowledged" | "closed";
+export type Verdict = "true_positive" | "false_positive" | "benign";
+
+export interface Position {
+  log: string;
+  partition: number;
+  seq: number;
+}
+
+export type FieldValue = string | number | boolean | null | FieldValue[] | { [key: string]: FieldValue };
+
+export interface LogEvent {
+  position: Position;
+  time: string;
+  received: string;
+  source: string;
+  fields: Record<string, FieldValue>;
+  raw: string;
+  rejected?: string | null;
+}
+
+export interface EventsPage {
+  events: LogEvent[];
+  next: string | null;
+  took_ms: number;
+  read: number;
+  partial: boolean;
+}
+
+export interface HistogramAnswer {
+  from: string;
+  to: string;
+  bucket_secs: number;
+  total: number;
+  exact: boolean;
+  buckets: { time: string; count: number }[];
+}
+
+export interface TopValue {
+  value: string;
+  count: number;
+}
+
+export interface FieldsAnswer {
+  total: number;
+  sampled: number;
+  exact: boolean;
+  fields: { name: string; count: number; top: TopValue[] }[];
+}
+
+export interface FieldName {
+  name: string;
+  type: string;
+  description?: string | null;
+}
+
+export interface Matched {
+  selection: string;
+  field: string;
+  pattern: string;
+  value: string;
+}
+
+export interface Entity {
+  kind: string;
+  value: string;
+}
+
+export interface Alert {
+  id: string;
+  seq: number;
+  rule: string;
+  rule_version: string;
+  title: string;
+  level: Level;
+  tags?: string[];
+  time: string;
+  raised_at: string;
+  /** The places of its events: `telemetry/0/42`. */
+  events: string[];
+  matched: Matched[];
+  entities?: Entity[];
+  status: AlertStatus;
+  verdict?: Verdict | null;
+  reason?: string | null;
+  incident?: string | null;
+  by?: string | null;
+}
+
+export interface AlertGroup {
+  key: string;
+  title: string;
+  level: Level;
+  count: number;
+  open: number;
+  newest: string;
+  oldest: string;
+}
+
+export interface AlertsPage {
+  alerts?: Alert[];
+  groups?: AlertGroup[];
+  next: number | null;
+  total: number;
+  hidden: number;
+}
+
+export interface AlertFilter {
+  status?: string;
+  level?: string;
+  rule?: string;
+  entity?: string;
+  query?: string;
+}
+
+export interface Prior {
+  true_positive: number;
+  false_positive: number;
+  benign: number;
+}
+
+/** An alert with its first fifty events; none for who may not read events. */
+export interface AlertDetail extends Omit<Alert, "events" | "rule"> {
+  positions: string[];
+  events: LogEvent[];
+  rule: RuleSummary;
+  prior: Prior;
+}
+
+export interface EventDetail extends LogEvent {
+  alerts: { id: string; title: string; level: Level; rule: string }[];
+}
+
+export interface RuleProblem {
+  line: number;
+  column: number;
+  message: string;
+  severity: "error" | "warning";
+}
+
+export interface RuleSummary {
+  id: string;
+  title: string;
+  level: Level;
+  status: string;
+  path: string;
+  tags: string[];
+  logsource: { product?: string; category?: string; service?: string };
+  hits: number;
+  last_hit?: string | null;
+  valid: boolean;
+  problems: RuleProblem[];
+}
+
+export interface RuleDetail extends RuleSummary {
+  text: string;
+  description?: string | null;
+}
+
+export interface SourceRow {
+  name: string;
+  kind: string;
+  received: number;
+  stored: number;
+  rejected: number;
+  last_seen?: string | null;
+  per_minute: number[];
+  silent: boolean;
+  lag?: number | null;
+}
+
+export interface SourcesAnswer {
+  sources: SourceRow[];
+  received: number;
+  stored: number;
+  rejected: number;
+}
+
+export interface Overview {
+  alerts: { open: number; by_level: Partial<Record<Level, number>> };
+  incidents?: { open: number; contained?: number; closed?: number };
+  events: { total: number; last_minute: number; per_minute: number[] };
+  sources: { total: number; silent: number; rejected: number; received?: number; stored?: number };
+  runs?: { waiting: number };
+  open_effects?: number;
+  mttd_secs?: number | null;
+  mtta_secs?: number | null;
+  mttr_secs?: number | null;
+  integrity: { last_checkpoint?: string | null; size?: number | null };
+}
+
+export interface Session {
+  user: { name: string; roles: string[]; permissions: string[] };
+  csrf: string;
+  idle_secs: number;
+  expires_at: string;
+}

@@ -1,0 +1,15 @@
+// Numbers and names as a person of either language reads them.
+import type { Actor } from "./actor";
+
+export function actorText(actor: Actor | undefined | null): string {
+  if (!actor) return "";
+  if (typeof actor === "string") return actor;
+  return actor.name ?? actor.part ?? actor.kind;
+}
+
+/** A share in percent with at most one digit behind the point. */
+export function percent(part: number, whole: number): string {
+  if (whole === 0) return "0 %";
+  const share = (100 * part) / whole;
+  return `${share >= 10 || share === 0 ? Math.round(share) : share.toFixed(1)} %`;
+}

@@ -1,0 +1,156 @@
+//! The overview: what is to do now, whether everything comes in, and how quick people were.
+
+use super::{State, alerts::severity, blocking, extract::Json, problem::Problem, sources};
+use crate::{projection::board::Status, respond::state::State as Desk};
+use custos_event::{LogId, Partition, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Over how long the mean times are taken.
+const MEANS_DAYS: i64 = 30;
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Overview {
+    alerts: Alerts,
+    incidents: Incidents,
+    runs: Runs,
+    /// What is blocked or disabled now and can be undone.
+    open_effects: usize,
+    open_tasks: usize,
+    events: Events,
+    sources: sources::SourceTotals,
+    /// Mean seconds over the alerts of the last thirty days: from what happened to the alert; from the alert
+    /// until somebody took it; until it was judged. Absent where nothing was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mttd_secs: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtta_secs: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mttr_secs: Option<f64>,
+    integrity: Integrity,
+    /// The commit up to which this holds.
+    as_of: u64,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Alerts {
+    open: usize,
+    acknowledged: usize,
+    closed: usize,
+    /// Open ones by level.
+    by_level: BTreeMap<String, usize>,
+    /// The highest level that is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highest: Option<String>,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Incidents {
+    open: usize,
+    contained: usize,
+    closed: usize,
+}
+
+#[derive(Default, Serialize, ToSchema)]
+struct Runs {
+    /// That go on once somebody approves or settles something.
+    waiting: usize,
+    running: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Events {
+    total: u64,
+    last_minute: u64,
+    /// Received in each of the last sixty minutes, the oldest first.
+    per_minute: Vec<u64>,
+}
+
+/// How far the newest signed checkpoint vouches for the log of events.
+#[derive(Serialize, ToSchema)]
+struct Integrity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    last_checkpoint: Option<Timestamp>,
+    /// Events below this place are signed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
+    state.views.reach(state.opened.store.last_commit()).await;
+    blocking(move || {
+        let sources = sources::SourceList::now(&state);
+        let per_minute = sources.per_minute();
+        let folded = state.views.read();
+        let from = state.clock.now().plus_secs(-MEANS_DAYS * 86_400);
+        let means = folded.board.means(from);
+        let mut alerts = Alerts::default();
+        for row in folded.board.newest() {
+            match row.status() {
+                Status::Open => {
+                    alerts.open += 1;
+                    *alerts.by_level.entry(row.level.to_string()).or_default() += 1;
+                }
+                Status::Acknowledged => alerts.acknowledged += 1,
+                Status::Closed => alerts.closed += 1,
+            }
+        }
+        alerts.highest = alerts.by_level.keys().max_by_key(|level| severity(level)).cloned();
+        let (incidents, runs) = state.desk.read(|desk| (incidents(desk), runs(desk)));
+        let (open_effects, open_tasks) = state.desk.read(|desk| {
+            let steps = desk.runs.values().flat_map(|entry| &entry.run.steps);
+            let tasks = desk.tasks.values().filter(|entry| entry.task.is_open());
+            (steps.filter(|step| step.undo.is_open()).count(), tasks.count())
+        });
+        let total = state.opened.store.next_seq(LogId::TELEMETRY, Partition::default()).0;
+        let last_minute = per_minute.last().copied().unwrap_or(0);
+        Ok(Json(Overview {
+            alerts,
+            incidents,
+            runs,
+            open_effects,
+            open_tasks,
+            events: Events { total, last_minute, per_minute },
+            sources: sources.totals(),
+            mttd_secs: means.detect.secs(),
+            mtta_secs: means.acknowledge.secs(),
+            mttr_secs: means.resolve.secs(),
+            integrity: integrity(&state),
+            as_of: folded.commit.0,
+        }))
+    })
+    .await
+}
+
+fn incidents(desk: &Desk) -> Incidents {
+    use custos_respond::incident::Status;
+    let mut incidents = Incidents::default();
+    for entry in desk.incidents.values() {
+        match entry.incident.status {
+            Status::Open => incidents.open += 1,
+            Status::Contained => incidents.contained += 1,
+            Status::Closed => incidents.closed += 1,
+        }
+    }
+    incidents
+}
+
+fn runs(desk: &Desk) -> Runs {
+    use custos_respond::run::Status;
+    let mut runs = Runs::default();
+    for entry in desk.runs.values() {
+        match entry.run.status() {
+            Status::Waiting | Status::Asks => runs.waiting += 1,
+            Status::Running => runs.running += 1,
+            Status::Done | Status::Stopped => {}
+        }
+    }
+    runs
+}
+
+fn integrity(state: &State) -> Integrity {
+    let signed = state.opened.store.last_checkpoint(LogId::TELEMETRY, Partition::default());
+    Integrity { last_checkpoint: signed.map(|(at, _)| at), size: signed.map(|(_, size)| size) }
+}

@@ -1,0 +1,145 @@
+//! Sources: what each sent, and what of it could not be read.
+
+use super::{
+    State,
+    asking::within,
+    caller::Caller,
+    events::{EventPage, page},
+    extract::{Json, Query as Parameters},
+    problem::Problem,
+};
+use crate::projection::sources::Counts;
+use custos_event::Timestamp;
+use custos_search::SearchRequest;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Silent: it spoke before, and not for a quarter of an hour.
+const SILENT_AFTER_SECS: i64 = 900;
+const MINUTES: i64 = 60;
+
+/// All sources. received = stored + rejected, for each and in all.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sources)]
+pub(crate) struct SourceList {
+    sources: Vec<Source>,
+    received: u64,
+    stored: u64,
+    rejected: u64,
+    /// The commit up to which this holds.
+    as_of: u64,
+}
+
+/// One source.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Source {
+    name: String,
+    /// The way it comes by: `kafka`, `listener`, `http`, `file`.
+    kind: String,
+    received: u64,
+    stored: u64,
+    rejected: u64,
+    #[schema(value_type = String)]
+    last_seen: Timestamp,
+    /// Received in each of the last sixty minutes, the oldest first.
+    per_minute: Vec<u64>,
+    silent: bool,
+}
+
+impl Source {
+    fn new(name: &str, counts: &Counts, now: Timestamp) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: name.split_once(':').map_or("", |(kind, _)| kind).to_owned(),
+            received: counts.received(),
+            stored: counts.stored,
+            rejected: counts.rejected,
+            last_seen: counts.last_seen,
+            per_minute: counts.per_minute(now, MINUTES),
+            silent: counts.last_seen.plus_secs(SILENT_AFTER_SECS) < now,
+        }
+    }
+}
+
+impl SourceList {
+    /// As the views have them now.
+    pub(crate) fn now(state: &State) -> Self {
+        let now = state.clock.now();
+        let folded = state.views.read();
+        let of = |(name, counts): (&str, &Counts)| Source::new(name, counts, now);
+        let sources: Vec<Source> = folded.sources.iter().map(of).collect();
+        let sum = |of: fn(&Source) -> u64| sources.iter().map(of).sum();
+        Self {
+            received: sum(|source| source.received),
+            stored: sum(|source| source.stored),
+            rejected: sum(|source| source.rejected),
+            as_of: folded.commit.0,
+            sources,
+        }
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(super) fn totals(&self) -> SourceTotals {
+        SourceTotals {
+            total: self.sources.len(),
+            silent: self.sources.iter().filter(|source| source.silent).count(),
+            received: self.received,
+            stored: self.stored,
+            rejected: self.rejected,
+        }
+    }
+
+    /// All received in each of the last sixty minutes.
+    pub(super) fn per_minute(&self) -> Vec<u64> {
+        let size = usize::try_from(MINUTES).unwrap_or_default();
+        self.sources.iter().fold(vec![0; size], |mut all, source| {
+            all.iter_mut().zip(&source.per_minute).for_each(|(all, one)| *all += one);
+            all
+        })
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SourceTotals {
+    total: usize,
+    silent: usize,
+    received: u64,
+    stored: u64,
+    rejected: u64,
+}
+
+pub(super) async fn list(state: State) -> Result<Json<SourceList>, Problem> {
+    state.views.reach(state.opened.store.last_commit()).await;
+    Ok(Json(SourceList::now(&state)))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rejected {
+    /// The name of one source; all without it.
+    source: Option<String>,
+    /// Up to 1,000.
+    #[serde(default = "fifty")]
+    limit: usize,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+fn fifty() -> usize {
+    50
+}
+
+pub(super) async fn rejected(
+    state: State,
+    caller: Caller,
+    Parameters(ask): Parameters<Rejected>,
+) -> Result<Json<EventPage>, Problem> {
+    let limit = within("limit", ask.limit, 1_000)?;
+    let quoted = |text: String| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let of = ask.source.map(|source| format!(" and custos.source:\"{}\"", quoted(source)));
+    let query = format!("event.kind:pipeline_error{}", of.unwrap_or_default());
+    page(state, caller, query, SearchRequest { limit, ..SearchRequest::default() }, ask.after).await
+}

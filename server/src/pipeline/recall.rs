@@ -1,0 +1,108 @@
+//! After a start: correlations take in again what they held when the process ended.
+//!
+//! The log is read from the longest time span (and [`LATENESS`]) before the last commit that was
+//! evaluated, by log time; what was raised for it is taken from the journal. Cost: parsing and matching
+//! that stretch once, on the detector's own thread.
+//!
+//! [`LATENESS`]: custos_detect::correlate::LATENESS
+
+use super::{follow::events, journal::Journal};
+use custos_detect::{Firings, Ruleset, Watch};
+use custos_event::{Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
+use custos_store::{Follower, Store, StoreError};
+use std::time::Duration;
+use tracing::info;
+
+/// A turn takes at most so much.
+const COMMITS_MAX: usize = 512;
+const BYTES_MAX: usize = 8 << 20;
+
+/// Brings `watch` to where it was after `evaluated`.
+pub(crate) fn recall(
+    store: &Store,
+    ruleset: &Ruleset,
+    watch: &mut Watch,
+    evaluated: CommitNo,
+    journal: &Journal,
+    parser: &mut Parser,
+) -> anyhow::Result<()> {
+    let (Some(reach), true) = (watch.reach(), evaluated > CommitNo(0)) else { return Ok(()) };
+    let from = start(store, evaluated, reach)?;
+    info!(from = %from, to = %evaluated, "correlations recall the log");
+    let mut firings: Option<Firings> = None;
+    let mut follower = store.follow(&Cursor::after(before(from)));
+    while follower.cursor().commit() < evaluated {
+        for commit in next(&mut follower, COMMITS_MAX)? {
+            if commit.commit > evaluated || !commit.log.is_telemetry() {
+                continue;
+            }
+            let firings = match &firings {
+                Some(firings) => firings,
+                None => firings.insert(of_journal(ruleset, journal, &commit)?),
+            };
+            recall_commit(watch, &commit, firings, parser)?;
+        }
+    }
+    // What was incomplete then was told then.
+    watch.incomplete();
+    Ok(())
+}
+
+/// Takes in one commit that was evaluated before.
+pub(crate) fn recall_commit(
+    watch: &mut Watch,
+    commit: &Commit,
+    firings: &Firings,
+    parser: &mut Parser,
+) -> anyhow::Result<()> {
+    for event in events(commit, parser) {
+        let (position, event) = event?;
+        if !event.header.flags.has(Flags::REJECTED) {
+            watch.recall(position, commit.appended_at, &event, firings);
+        }
+    }
+    Ok(())
+}
+
+fn of_journal(ruleset: &Ruleset, journal: &Journal, first: &Commit) -> anyhow::Result<Firings> {
+    let mut firings = Firings::new(ruleset);
+    let from = Position { log: first.log, partition: first.partition, seq: first.first };
+    journal.each_alert_since(from, |alert| firings.add(alert))?;
+    Ok(firings)
+}
+
+/// A commit that was appended before everything that may still count: found by steps that double, so at
+/// most twice as far back as need be.
+fn start(store: &Store, evaluated: CommitNo, reach: i64) -> anyhow::Result<CommitNo> {
+    let Some(end) = appended_at(store, evaluated)? else { return Ok(evaluated) };
+    let mut step = 1_u64;
+    loop {
+        let from = CommitNo(evaluated.0.saturating_sub(step).max(1));
+        let old = appended_at(store, from)?.is_some_and(|at| at.0 < end.0.saturating_sub(reach));
+        if old || from == CommitNo(1) {
+            return Ok(from);
+        }
+        step = step.saturating_mul(2);
+    }
+}
+
+/// When `commit`, or the first readable one after it, was appended.
+fn appended_at(store: &Store, commit: CommitNo) -> anyhow::Result<Option<Timestamp>> {
+    let mut follower = store.follow(&Cursor::after(before(commit)));
+    Ok(next(&mut follower, 1)?.first().map(|commit| commit.appended_at))
+}
+
+fn before(commit: CommitNo) -> CommitNo {
+    CommitNo(commit.0.saturating_sub(1))
+}
+
+/// The next commits that are durable now; damaged ones, told by who reads them first, are passed over.
+fn next(follower: &mut Follower, commits_max: usize) -> anyhow::Result<Vec<Commit>> {
+    loop {
+        match follower.next(commits_max, BYTES_MAX, Duration::ZERO) {
+            Ok(commits) => return Ok(commits),
+            Err(StoreError::Lost { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
