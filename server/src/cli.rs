@@ -10,6 +10,7 @@ mod playbook;
 mod rebuild;
 mod rules;
 mod search;
+mod user;
 
 use crate::{
     config::Config,
@@ -53,6 +54,9 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Look over the data folder and this machine.
     Doctor(doctor::Doctor),
+    /// Manage the accounts of a running server.
+    #[command(subcommand)]
+    User(user::User),
     /// Make loads for measuring.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -101,6 +105,7 @@ impl Arguments {
             Command::Log(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::User(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::CheckConfig { file } => check_config(&file),
             Command::Version => {

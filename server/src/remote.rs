@@ -3,7 +3,12 @@
 use crate::{auth::token, exit::Failure, folder::Folder, output::Output};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
+use ureq::{
+    Body,
+    http::{Request, Response},
+};
 
 /// Which server to ask instead of opening the data folder.
 #[derive(Args, Clone, Debug)]
@@ -37,6 +42,26 @@ impl Server {
 }
 
 impl Remote<'_> {
+    /// Asks for something else than lines; the answer's JSON.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .header("Content-Type", "application/json")
+            .body(if body.is_null() { String::new() } else { body.to_string() })
+            .map_err(Failure::usage)?;
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .build()
+            .into();
+        let answer = agent.run(request);
+        let mut answer = self.success(answer)?;
+        let text = answer.body_mut().read_to_string().map_err(Failure::input)?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
     /// Copies the JSON lines of an answer to stdout.
     pub(crate) fn print(&self, path: &str, parameters: &[(&str, String)]) -> Result<(), Failure> {
         let mut request = ureq::get(format!("{}{path}", self.url))
@@ -47,16 +72,7 @@ impl Remote<'_> {
         for (name, value) in parameters {
             request = request.query(name, value);
         }
-        let mut answer = request
-            .call()
-            .with_context(|| format!("cannot reach {}", self.url))
-            .map_err(Failure::input)?;
-        if !answer.status().is_success() {
-            let text = answer.body_mut().read_to_string().unwrap_or_default();
-            let status = answer.status().as_u16();
-            let error = anyhow!("{} answered {status}: {}", self.url, detail(&text));
-            return Err(if status < 500 { Failure::usage(error) } else { Failure::store(error) });
-        }
+        let answer = self.success(request.call())?;
         let mut output = Output::new();
         for line in BufReader::new(answer.into_body().into_reader()).lines() {
             output.raw(&line?)?;
@@ -66,9 +82,25 @@ impl Remote<'_> {
     }
 }
 
+impl Remote<'_> {
+    fn success(&self, answer: Answer) -> Result<Response<Body>, Failure> {
+        let reached = || format!("cannot reach {}", self.url);
+        let mut answer = answer.with_context(reached).map_err(Failure::input)?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        let status = answer.status().as_u16();
+        let error = anyhow!("{} answered {status}: {}", self.url, detail(&text));
+        Err(if status < 500 { Failure::usage(error) } else { Failure::store(error) })
+    }
+}
+
+type Answer = Result<Response<Body>, ureq::Error>;
+
 /// What a problem says; else the answer as it came.
 fn detail(text: &str) -> String {
-    let problem: Option<serde_json::Value> = serde_json::from_str(text).ok();
+    let problem: Option<Value> = serde_json::from_str(text).ok();
     let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
     detail.unwrap_or(text.trim()).to_owned()
 }

@@ -93,7 +93,9 @@ impl Browser {
         if let Some(csrf) = &self.csrf {
             add(&format!("X-CSRF-Token: {csrf}"));
         }
-        headers.iter().for_each(|line| add(line));
+        for line in headers {
+            add(line);
+        }
         let body = body.map(Value::to_string).unwrap_or_default();
         add("Content-Type: application/json");
         add(&format!("Content-Length: {}\r\n", body.len()));

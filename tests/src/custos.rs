@@ -74,6 +74,19 @@ pub fn run<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Result<Ran> {
     Ok(Ran { status: output.status, stdout: output.stdout, stderr })
 }
 
+/// Runs `custos` with these words and this standard input.
+pub fn run_with<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>, input: &str) -> Result<Ran> {
+    let mut command = Command::new(binary());
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        command.spawn().with_context(|| format!("cannot run {}", binary().display()))?;
+    // Who needs no input may have ended before it is written.
+    drop(child.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Ran { status: output.status, stdout: output.stdout, stderr })
+}
+
 /// A server on a folder and a configuration of its own.
 #[derive(Debug)]
 pub struct Node {
