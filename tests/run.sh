@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly ROOT=$PWD CACHE=$PWD/.cache
 readonly CARGO_DENY=0.20.2
-readonly RUST_MIN=1.95
+readonly RUST_MIN=1.95 NODE_MIN=20.19
 export CARGO_TERM_COLOR=never RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 export CUSTOS_TEST_KAFKA=$CACHE/kafka CUSTOS_TEST_PYTHON=$CACHE/venv/bin/python
 export CUSTOS_SHARED_DATA=${CUSTOS_SHARED_DATA:-$ROOT/../shared/data}
@@ -56,6 +56,8 @@ python3 python3
 kcat kcat
 /usr/sbin/rsyslogd rsyslog
 /usr/share/doc/rsyslog-kafka rsyslog-kafka
+chromium chromium
+/usr/share/doc/fonts-noto-cjk fonts-noto-cjk
 LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
@@ -110,12 +112,27 @@ docs() {
         cargo doc --workspace --no-deps --document-private-items
 }
 
+# The console's own checks; its build has fetched what they need.
+console() (
+    cd console/web
+    npm run --silent check
+    npm test --silent
+    npm run --silent size
+)
+
+# Chromium walks the console of a real server, in both languages.
+browser() (
+    cd tests/browser
+    npm ci --silent --no-audit --no-fund
+    npm test --silent 2>&1 | tee -a "$TEST_LOG"
+)
+
 wants() { [ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }
 
 only=("$@")
 for name in "${only[@]}"; do
-    [[ " fmt clippy unit doc deny e2e " == *" $name "* ]] ||
-        die "no step '$name'; there are: fmt clippy unit doc deny e2e"
+    [[ " fmt clippy console unit doc deny e2e browser " == *" $name "* ]] ||
+        die "no step '$name'; there are: fmt clippy console unit doc deny e2e browser"
 done
 mkdir -p "$CACHE"
 
@@ -125,6 +142,9 @@ say "Rust"
 need_rust "$RUST_MIN"
 cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
     die "rustfmt or clippy is missing: 'rustup component add rustfmt clippy'"
+# The console's build needs it, whatever is asked for.
+say "Node.js"
+need_node "$NODE_MIN" "$CACHE/node"
 if wants e2e; then
     step "Python packages" python_packages
     step "Apache Kafka" kafka_jars
@@ -134,7 +154,8 @@ fi
 if wants fmt; then step "cargo fmt" cargo fmt --all --check; fi
 if wants deny; then step "cargo deny" deny; fi
 if wants clippy; then step "cargo clippy" cargo clippy --workspace --all-targets -- -D warnings; fi
-if wants unit || wants e2e; then step "cargo build" build; fi
+if wants unit || wants e2e || wants console || wants browser; then step "cargo build" build; fi
+if wants console; then step "console" console; fi
 if wants unit && wants e2e; then
     step "unit and end-to-end tests" tests --workspace
 elif wants unit; then
@@ -142,12 +163,15 @@ elif wants unit; then
 elif wants e2e; then
     step "end-to-end tests" tests -p custos-tests
 fi
+if wants browser; then step "browser" browser; fi
 if wants doc; then step "cargo doc" docs; fi
 
 say "total, $SECONDS s"
 awk '/^test result:/ { for (i = 1; i < NF; i++) {
          if ($(i + 1) == "passed;") passed += $i
          if ($(i + 1) == "failed;") failed += $i } }
+     # node --test
+     /^# pass / { passed += $3 } /^# fail / { failed += $3 } /^ℹ pass / { passed += $3 } /^ℹ fail / { failed += $3 }
      END { printf "%d passed, %d failed\n", passed, failed }' "$TEST_LOG"
 if [ ${#failures[@]} -gt 0 ]; then
     printf 'FAILED: %s\n' "${failures[@]}"
