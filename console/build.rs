@@ -7,13 +7,14 @@ use sha2::{Digest as _, Sha256};
 use std::{
     env,
     error::Error,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::SystemTime,
 };
 
-/// What the result is made from; node_modules and dist are not.
+/// What the result is made from; `node_modules` and `dist` are not.
 const SOURCES: [&str; 8] = [
     "src",
     "public",
@@ -115,7 +116,11 @@ fn digest(root: &Path, names: &[&str]) -> io::Result<String> {
         hash.update(format!("{name}\0{}\0", bytes.len()));
         hash.update(bytes);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut hex = String::new();
+    for byte in hash.finalize() {
+        write!(hex, "{byte:02x}").map_err(io::Error::other)?;
+    }
+    Ok(hex)
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
