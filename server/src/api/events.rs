@@ -225,17 +225,17 @@ pub(super) struct Field {
     /// Events that have it.
     count: u64,
     distinct: usize,
-    top: Vec<Counted>,
+    top: Vec<ValueCounted>,
 }
 
 /// A value, and how many events have it.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Counted {
+pub(super) struct ValueCounted {
     value: String,
     count: u64,
 }
 
-impl From<ValueCount> for Counted {
+impl From<ValueCount> for ValueCounted {
     fn from(ValueCount { value, count }: ValueCount) -> Self {
         Self { value, count }
     }
@@ -298,7 +298,7 @@ fn twenty() -> usize {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Values)]
 pub(super) struct ValueList {
-    values: Vec<Counted>,
+    values: Vec<ValueCounted>,
     /// Every event was counted; else the newest 5,000 were, or fewer where that took too long.
     exact: bool,
 }

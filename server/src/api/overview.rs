@@ -12,13 +12,13 @@ const MEANS_DAYS: i64 = 30;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Overview {
-    alerts: Alerts,
-    incidents: Incidents,
-    runs: Runs,
+    alerts: AlertCounts,
+    incidents: IncidentCounts,
+    runs: RunCounts,
     /// What is blocked or disabled now and can be undone.
     open_effects: usize,
     open_tasks: usize,
-    events: Events,
+    events: EventCounts,
     sources: sources::SourceTotals,
     /// Mean seconds over the alerts of the last thirty days: from what happened to the alert; from the alert
     /// until somebody took it; until it was judged. Absent where nothing was measured.
@@ -34,7 +34,7 @@ pub(super) struct Overview {
 }
 
 #[derive(Default, Serialize, ToSchema)]
-struct Alerts {
+struct AlertCounts {
     open: usize,
     acknowledged: usize,
     closed: usize,
@@ -46,21 +46,21 @@ struct Alerts {
 }
 
 #[derive(Default, Serialize, ToSchema)]
-struct Incidents {
+struct IncidentCounts {
     open: usize,
     contained: usize,
     closed: usize,
 }
 
 #[derive(Default, Serialize, ToSchema)]
-struct Runs {
+struct RunCounts {
     /// That go on once somebody approves or settles something.
     waiting: usize,
     running: usize,
 }
 
 #[derive(Serialize, ToSchema)]
-struct Events {
+struct EventCounts {
     total: u64,
     last_minute: u64,
     /// Received in each of the last sixty minutes, the oldest first.
@@ -86,7 +86,7 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
         let folded = state.views.read();
         let from = state.clock.now().plus_secs(-MEANS_DAYS * 86_400);
         let means = folded.board.means(from);
-        let mut alerts = Alerts::default();
+        let mut alerts = AlertCounts::default();
         for row in folded.board.newest() {
             match row.status() {
                 Status::Open => {
@@ -112,7 +112,7 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
             runs,
             open_effects,
             open_tasks,
-            events: Events { total, last_minute, per_minute },
+            events: EventCounts { total, last_minute, per_minute },
             sources: sources.totals(),
             mttd_secs: means.detect.secs(),
             mtta_secs: means.acknowledge.secs(),
@@ -124,9 +124,9 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
     .await
 }
 
-fn incidents(desk: &Desk) -> Incidents {
+fn incidents(desk: &Desk) -> IncidentCounts {
     use custos_respond::incident::Status;
-    let mut incidents = Incidents::default();
+    let mut incidents = IncidentCounts::default();
     for entry in desk.incidents.values() {
         match entry.incident.status {
             Status::Open => incidents.open += 1,
@@ -137,9 +137,9 @@ fn incidents(desk: &Desk) -> Incidents {
     incidents
 }
 
-fn runs(desk: &Desk) -> Runs {
+fn runs(desk: &Desk) -> RunCounts {
     use custos_respond::run::Status;
-    let mut runs = Runs::default();
+    let mut runs = RunCounts::default();
     for entry in desk.runs.values() {
         match entry.run.status() {
             Status::Waiting | Status::Asks => runs.waiting += 1,

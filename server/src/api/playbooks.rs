@@ -37,6 +37,7 @@ struct Input {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = PlaybookStep)]
 struct Step {
     name: String,
     title: String,
