@@ -286,8 +286,9 @@ mod tests {
 
     /// After `given`, `when` leads to this many facts or to this rejection.
     fn check(given: &[AccountEvent], when: AccountCommand, then: Result<usize, Rejection>) {
-        let decided = Account::fold(given).decide(when.clone());
-        assert_eq!(decided.map(|events| events.len()), then, "{when:?} after {given:?}");
+        let told = format!("{when:?} after {given:?}");
+        let decided = Account::fold(given).decide(when);
+        assert_eq!(decided.map(|events| events.len()), then, "{told}");
     }
 
     #[test]
@@ -336,7 +337,9 @@ mod tests {
         let mut setup = Setup::fold(&[made("aa"), made("bb")]);
         assert_eq!(setup.decide(used("aa")), Err(SetupRejection::WrongToken));
         let events = setup.decide(used("bb")).unwrap();
-        events.iter().for_each(|event| setup.apply(event));
+        for event in &events {
+            setup.apply(event);
+        }
         assert_eq!(setup.decide(used("bb")), Err(SetupRejection::Done));
         let again = SetupCommand::MakeToken { digest: "cc".into() };
         assert_eq!(setup.decide(again), Err(SetupRejection::Done));

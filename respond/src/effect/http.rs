@@ -157,6 +157,7 @@ fn config(https: bool) -> Result<Config, String> {
 }
 
 /// Whether the peer may have seen the request before this error.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not known to be before it, is after")]
 fn was_sent(error: &Error) -> bool {
     match error {
         Error::Io(error) => !matches!(
@@ -175,10 +176,6 @@ fn was_sent(error: &Error) -> bool {
         | Error::Tls(_)
         | Error::TlsRequired => false,
         Error::Other(error) => !error.is::<Refused>(),
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "what is not known to be before it, is after"
-        )]
         _ => true,
     }
 }
