@@ -58,12 +58,15 @@ fn request(stream: &mut TcpStream) -> String {
     let mut piece = [0; 4_096];
     loop {
         let length = stream.read(&mut piece).unwrap();
+        if length == 0 {
+            return text;
+        }
         text.push_str(&String::from_utf8_lossy(&piece[..length]));
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let lower = head.to_ascii_lowercase();
         let wanted = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
         let wanted: usize = wanted.map_or(0, |length| length.parse().unwrap());
-        if length == 0 || body.len() >= wanted {
+        if body.len() >= wanted {
             return text;
         }
     }
