@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use answer::holds;
 pub use command::Command;
-pub use resolve::protected;
+pub use resolve::{protected, targets};
 pub use state::{Doubtful, Intent, Stage, StepState, Undo, name as step_of};
 
 use crate::Rejection;

@@ -8,7 +8,7 @@ use custos_event::{
 use serde_json::json;
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, TcpListener},
+    net::{Shutdown, TcpListener, TcpStream},
     sync::mpsc::{Receiver, sync_channel},
 };
 
@@ -44,14 +44,32 @@ fn peer(answer: String) -> (u16, Receiver<String>) {
     let (told, asked) = sync_channel(1);
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = vec![0; 4_096];
-        let length = stream.read(&mut request).unwrap();
-        told.send(String::from_utf8_lossy(&request[..length]).into_owned()).unwrap();
+        told.send(request(&mut stream)).unwrap();
         // A client that has read enough goes away; that is no fault of the peer.
         drop(stream.write_all(answer.as_bytes()));
         drop(stream.shutdown(Shutdown::Both));
     });
     (port, asked)
+}
+
+/// Head and body may come in several pieces.
+fn request(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut piece = [0; 4_096];
+    loop {
+        let length = stream.read(&mut piece).unwrap();
+        if length == 0 {
+            return text;
+        }
+        text.push_str(&String::from_utf8_lossy(&piece[..length]));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let lower = head.to_ascii_lowercase();
+        let wanted = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let wanted: usize = wanted.map_or(0, |length| length.parse().unwrap());
+        if body.len() >= wanted {
+            return text;
+        }
+    }
 }
 
 fn answer(status: &str, body: &str) -> String {

@@ -120,6 +120,16 @@ pub fn protected(opened: &Opened, limits: &Limits) -> Option<String> {
     opened.plan.steps.iter().find_map(|step| protected_input(step, opened, limits))
 }
 
+/// What a run would act on, step by step: two runs of one playbook with the same targets are one proposal,
+/// whichever alert brought it up.
+pub fn targets(opened: &Opened) -> Vec<String> {
+    let inputs: Map<_, _> =
+        opened.inputs.iter().map(|(name, value)| (name.clone(), input::json(value))).collect();
+    let values = json!({ "inputs": inputs });
+    let acts = opened.plan.steps.iter().filter(|step| reaches_out(step));
+    acts.filter_map(|step| fill(&step.target, &values).ok()).collect()
+}
+
 /// Why the step may not act on what it names: every input that it looks up, and its target.
 pub(super) fn out_of_reach(
     step: &Step,

@@ -13,7 +13,7 @@ use custos_respond::{
     group::{Decision, group, title},
     incident, input,
     rejection::{TEXT_BYTES_MAX, text},
-    run::{self, Opened, protected},
+    run::{self, Opened, protected, targets},
     task,
 };
 use serde_json::{Value, json};
@@ -188,7 +188,7 @@ fn take_alert(state: &State, terms: &Terms<'_>, at: Position, alert: &Alert) -> 
     facts
 }
 
-/// What the alert triggers, once for each playbook and its inputs in one incident.
+/// What the alert triggers, once for each playbook and what it acts on in one incident.
 fn propose(
     state: &State,
     terms: &Terms<'_>,
@@ -212,10 +212,10 @@ fn propose(
         let Ok(inputs) = input::fill(&playbook.inputs, &BTreeMap::new(), Some(alert)) else {
             continue;
         };
-        let same = |opened: &&Opened| {
-            opened.plan.playbook == playbook.plan.playbook && opened.inputs == inputs
+        let opened = opened(id, incident, title, playbook, inputs, custos(), Some(alert));
+        let same = |other: &&Opened| {
+            other.plan.playbook == opened.plan.playbook && targets(other) == targets(&opened)
         };
-        let opened = opened(id, incident, title, playbook, inputs.clone(), custos(), Some(alert));
         if runs.iter().any(same) || protected(&opened, terms.limits).is_some() {
             continue;
         }

@@ -63,6 +63,11 @@ fn a_grave_alert_opens_an_incident_and_proposes_its_playbook_in_one_commit() {
     // The same alert again, and another one like it: no second incident, no second run.
     assert!(take(&desk, 1, "attack.t1110", EntityKind::Address, "203.0.113.7").is_empty());
     assert_eq!(take(&desk, 2, "attack.t1110", EntityKind::Address, "203.0.113.7").len(), 1);
+    // Nor by an alert of another rule, whose title is among the inputs.
+    let mut other = alert(3, "attack.t1190", EntityKind::Address, "203.0.113.7");
+    other.title = "Severe intrusion attempt let through".into();
+    let command = Command::TakeAlert { at: journal(Seq(3)), alert: Box::new(other) };
+    assert_eq!(desk.command(&custos(), None, command).unwrap().len(), 1);
     store.close().unwrap();
 }
 
