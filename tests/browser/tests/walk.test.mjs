@@ -97,9 +97,9 @@ for (const language of ["en", "zh"]) {
       await until("the hostile line is found", async () => (await ask(page, "GET", "/count?query=onerror")).body.count > 0);
       await page.goto(`${server.base}/search?q=onerror`);
       await page.locator(".row-event").first().click();
-      await page.getByRole("complementary").locator(".escape").first().waitFor();
+      await page.locator(".flyout .escape").first().waitFor();
       assert.equal(await page.evaluate(() => window.pwned), undefined);
-      assert.match(await page.getByRole("complementary").innerText(), /\\u202e/);
+      assert.match(await page.locator(".flyout").innerText(), /\\u202e/);
     });
 
     test("the live tail shows events as they come, and pauses", async () => {
@@ -115,6 +115,7 @@ for (const language of ["en", "zh"]) {
         (await ask(page, "GET", "/alerts?group=rule&status=all")).body.groups.length >= 6, 150);
       await go("nav.alerts");
       await page.locator(".alert-row").first().waitFor();
+      await page.locator(".alerts-list").focus();
       await page.keyboard.press("j");
       await page.keyboard.press("j");
       await page.keyboard.press("k");
@@ -169,7 +170,7 @@ for (const language of ["en", "zh"]) {
       const other = await visit(browser, { language });
       await signIn(other.page, server.base, t);
       await other.page.goto(`${server.base}/incidents/${run.incident}`);
-      const second = other.page.getByRole("region", { name: t("approval.label") }).filter({ hasText: run.id }).first();
+      const second = other.page.getByRole("region", { name: t("approval.label") }).filter({ hasText: step.hash.slice(0, 24) }).first();
       await second.getByRole("button", { name: t("approval.approve") }).waitFor();
 
       await card.getByRole("button", { name: t("approval.approve") }).click();
@@ -213,6 +214,7 @@ for (const language of ["en", "zh"]) {
       await clean("palette");
       await page.keyboard.press("Enter");
       await page.waitForURL(/\/rules$/);
+      await page.getByRole("dialog").waitFor({ state: "hidden" });
       await page.keyboard.press("?");
       await page.getByRole("dialog").getByText(t("help.language")).waitFor();
       await clean("help");

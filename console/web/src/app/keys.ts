@@ -18,6 +18,8 @@ export function useKeys(bindings: Record<string, (event: KeyboardEvent) => void>
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (isTyping(event.target)) return;
+      // Enter belongs to what has the focus, where that does something by itself.
+      if (event.key === "Enter" && (event.target as HTMLElement).closest?.("button, a, summary, [role=tab]")) return;
       // A pair of keys counts within a second and a half.
       const pair = event.timeStamp - before.at < 1500 ? `${before.key} ${event.key}` : "";
       before.key = event.key;

@@ -83,7 +83,7 @@ export function SearchPage() {
   const shown: LogEvent[] = live ? tail.events : found;
   const firstPage = events.data?.pages[0];
   const problem = events.error instanceof Problem ? events.error : undefined;
-  const error = problem?.column ? { column: problem.column, message: problem.detail } : undefined;
+  const error = problem?.column ? { column: problem.column, message: problem.detail.replace(/^query, column \d+: /, "") } : undefined;
 
   const run = useCallback((query: string) => {
     rememberQuery(query);
@@ -142,7 +142,7 @@ export function SearchPage() {
       ) : events.error ? <ErrorNote error={events.error} retry={() => void events.refetch()} /> : null}
       {live ? (
         <LiveBar tail={tail} paused={paused} onPause={() => setPaused(!paused)} />
-      ) : (
+      ) : error ? null : (
         <div className="search-head">
           <div className="search-count" aria-live="polite">
             <strong>{total === undefined ? "…" : n(total)}</strong> {t("search.events", { n: total ?? 0 })}
