@@ -59,7 +59,14 @@ impl Index {
             let table = self.0.table.clone();
             let (mut seen, mut room, mut sampled) = (HashMap::new(), VALUES_MAX, 0);
             let mut kinds = HashMap::new();
-            let rest = answer.newest_first(None, request.limit, stop, &mut |hit| {
+            // One more than the sample tells whether it is all there is.
+            let (limit, mut more) = (request.limit as u64, false);
+            let wanted = if limit == 0 { 0 } else { request.limit.saturating_add(1) };
+            let rest = answer.newest_first(None, wanted, stop, &mut |hit| {
+                if limit != 0 && sampled == limit {
+                    more = true;
+                    return false;
+                }
                 sampled += 1;
                 let kind =
                     &mut |field| *kinds.entry(field).or_insert_with(|| kind(&table.name(field)));
@@ -75,7 +82,7 @@ impl Index {
             let mut fields: Vec<_> =
                 seen.into_iter().map(|(field, seen)| finish(name(field), seen, top)).collect();
             fields.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-            Ok(Coverage { fields, sampled, exact: rest.is_none(), stats: answer.finish() })
+            Ok(Coverage { fields, sampled, exact: rest.is_none() && !more, stats: answer.finish() })
         })
     }
 }

@@ -36,7 +36,7 @@ impl Buckets {
         let width_nanos = WIDTHS_SECS
             .iter()
             .find(wide_enough)
-            .map_or_else(|| (span / most + 1).max(SEC), |secs| secs * SEC);
+            .map_or_else(|| (span / most).saturating_add(1).max(SEC), |secs| secs * SEC);
         let first = from.0.div_euclid(width_nanos).saturating_mul(width_nanos);
         let last = to.0.saturating_sub(1).max(from.0).div_euclid(width_nanos);
         let count = last.saturating_sub(from.0.div_euclid(width_nanos)).saturating_add(1);
