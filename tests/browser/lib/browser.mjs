@@ -17,6 +17,7 @@ export async function visit(browser, { language = "en", theme = "light", width =
     viewport: { width, height }, locale: language === "zh" ? "zh-CN" : "en-GB", reducedMotion: "reduce", ...(state ? { storageState: state } : {}),
   });
   await context.addInitScript(([chosen, scheme]) => {
+    if (location.protocol === "about:") return;
     localStorage.setItem("custos.language", chosen);
     localStorage.setItem("mantine-color-scheme-value", scheme);
     document.addEventListener("securitypolicyviolation", (event) =>

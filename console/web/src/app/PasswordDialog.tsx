@@ -18,7 +18,7 @@ export function PasswordDialog({ opened, onClose }: { opened: boolean; onClose: 
     onSuccess: (session) => {
       // All other sessions have ended; this one was renewed, with its token.
       setCsrf(session.csrf);
-      done(t("password.changed"));
+      done(t("password.changed"), t("action.close"));
       setOld("");
       setFresh("");
       onClose();

@@ -1,5 +1,6 @@
 // A change sent to the server: told when done, explained when refused, and shown by asking anew.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useSpeech } from "../i18n";
 import { useErrorText } from "./notes";
 import { done, failed } from "./told";
 
@@ -16,11 +17,12 @@ interface Options<In, Out> {
 export function useAct<In, Out = unknown>(options: Options<In, Out>) {
   const cache = useQueryClient();
   const errorText = useErrorText();
+  const { t } = useSpeech();
   const refresh = () => Promise.all(options.stale.map((key) => cache.invalidateQueries({ queryKey: [key] })));
   return useMutation<Out, Error, In>({
     mutationFn: options.act,
     onSuccess: (out, input) => {
-      if (options.told) done(options.told(out, input));
+      if (options.told) done(options.told(out, input), t("action.close"));
       options.then?.(out, input);
       void refresh();
     },
@@ -29,7 +31,7 @@ export function useAct<In, Out = unknown>(options: Options<In, Out>) {
       void refresh();
       if (options.quietError) return;
       const { title, hint } = errorText(error);
-      failed(title, hint);
+      failed(title, hint, t("action.close"));
     },
   });
 }
