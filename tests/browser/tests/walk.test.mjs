@@ -216,7 +216,7 @@ for (const language of ["en", "zh"]) {
       await page.waitForURL(/\/rules$/);
       await page.getByRole("dialog").waitFor({ state: "hidden" });
       await page.keyboard.press("?");
-      await page.getByRole("dialog").getByText(t("help.language")).waitFor();
+      await page.getByRole("dialog").getByText(t("help.language"), { exact: true }).waitFor();
       await clean("help");
       await page.keyboard.press("Escape");
     });
