@@ -1,7 +1,7 @@
 //! What follows from detections: incidents, playbook runs, recovery tasks, and their effects on the world.
 //!
-//! Read in this order: [`group`] and [`incident`] (alerts become incidents), [`playbook`] with [`input`],
-//! [`template`] and [`expr`] (what may be done), [`run`] and [`task`] (what is decided about it), [`react`]
+//! Read in this order: [`mod@group`] and [`incident`] (alerts become incidents), [`playbook`] with [`input`],
+//! [`template`] and [`expr`] (what may be done), [`run`] and [`task`] (what is decided about it), [`mod@react`]
 //! (which effects a fact calls for), [`effect`] (the only place that touches the world).
 //!
 //! Everything but [`effect`] is pure: commands carry time and positions, decisions become facts.
