@@ -3,7 +3,7 @@
 use crate::{
     block,
     crypt::Key,
-    disk::File,
+    disk::{Disk, File},
     error::StoreError,
     footer::Footer,
     frame::{self, FrameError, Framed, Kind},
@@ -38,6 +38,7 @@ pub(crate) struct Judged {
 }
 
 pub(crate) struct Audit<'a> {
+    disk: &'a Disk,
     pub(crate) id: StreamId,
     masters: &'a Masters,
     /// By size; those at or below the tree's size are done.
@@ -74,7 +75,12 @@ struct Reading<'a> {
 }
 
 impl<'a> Audit<'a> {
-    pub(crate) fn new(id: StreamId, masters: &'a Masters, claims: Vec<Claim>) -> Self {
+    pub(crate) fn new(
+        disk: &'a Disk,
+        id: StreamId,
+        masters: &'a Masters,
+        claims: Vec<Claim>,
+    ) -> Self {
         let (mut notes, mut errors) = (Vec::new(), Vec::new());
         for claim in claims {
             match claim {
@@ -84,6 +90,7 @@ impl<'a> Audit<'a> {
         }
         notes.sort_by_key(|note| note.size);
         Self {
+            disk,
             id,
             masters,
             claimed_size: notes.last().map_or(0, |note| note.size),
@@ -125,7 +132,7 @@ impl<'a> Audit<'a> {
         end: Option<usize>,
     ) -> Result<(), StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = File::open(path)?;
+        let file = self.disk.open(path)?;
         let (header, key, header_bytes) = match read_head(&file, self.masters) {
             Ok(head) => head,
             Err(StoreError::Damaged { reason, .. }) => {

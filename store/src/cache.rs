@@ -2,6 +2,7 @@
 
 use crate::{
     block::Block,
+    disk::Disk,
     error::StoreError,
     keys::Masters,
     opened::{BlockRef, Opened},
@@ -72,6 +73,7 @@ impl Cache {
 
     pub(crate) fn opened(
         &self,
+        disk: &Disk,
         (log, partition): (LogId, Partition),
         segment: &Segment,
         masters: &Masters,
@@ -83,7 +85,7 @@ impl Cache {
         if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(opened);
         }
-        let opened = Arc::new(Opened::sealed(&segment.path, masters)?);
+        let opened = Arc::new(Opened::sealed(disk, &segment.path, masters)?);
         let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         held.put(key, Arc::clone(&opened), 1);
         Ok(opened)

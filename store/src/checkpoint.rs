@@ -2,7 +2,7 @@
 //! note after the other.
 
 use crate::{
-    disk,
+    disk::Disk,
     error::StoreError,
     keys::Keyring,
     note::{self, Checkpoint},
@@ -48,8 +48,8 @@ pub(crate) fn save_all(shared: &Shared) -> Result<Vec<Checkpoint>, StoreError> {
         let Some(head) = head(shared, stream.id) else { continue };
         let mut saved = stream.saved_size();
         if *saved != Some(head.size) {
-            disk::create_dir(&shared.dir.join(FOLDER))?;
-            disk::append(&path(&shared.dir, stream.id), head.note.as_bytes())?;
+            shared.disk().create_dir(&shared.dir.join(FOLDER))?;
+            shared.disk().append(&path(&shared.dir, stream.id), head.note.as_bytes())?;
             *saved = Some(head.size);
         }
         drop(saved);
@@ -58,29 +58,33 @@ pub(crate) fn save_all(shared: &Shared) -> Result<Vec<Checkpoint>, StoreError> {
     Ok(heads)
 }
 
-/// The kept checkpoints of a log that the node's own key signed, in the order of their sizes.
+/// The kept checkpoints of a log that the node's own key signed, in the order of their sizes; and false if
+/// behind them there is the unfinished write of another.
 pub(crate) fn load(
+    disk: &Disk,
     dir: &Path,
     id: StreamId,
     keyring: &Keyring,
-) -> Result<Vec<Checkpoint>, StoreError> {
+) -> Result<(Vec<Checkpoint>, bool), StoreError> {
     let path = path(dir, id);
-    let Some(bytes) = disk::read(&path)? else { return Ok(Vec::new()) };
-    let notes = note::parse_all(&String::from_utf8_lossy(&bytes), true);
-    let mut notes = notes.map_err(|e| StoreError::damaged(&path, e.to_string()))?;
+    let Some(bytes) = disk.read(&path)? else { return Ok((Vec::new(), true)) };
     let key = keyring.signing().verifying_key();
-    let keys = [(note::origin(&key, id.0, id.1), key)];
-    for note in &notes {
-        note.check(&keys).map_err(|e| StoreError::damaged(&path, e.to_string()))?;
-    }
+    let key = (note::origin(&key, id.0, id.1), key);
+    let notes = note::parse_kept(&String::from_utf8_lossy(&bytes), &key);
+    let (mut notes, unfinished) = notes.map_err(|e| StoreError::damaged(&path, e.to_string()))?;
     notes.sort_by_key(|note| note.size);
-    Ok(notes)
+    Ok((notes, !unfinished))
 }
 
-/// Rewrites a file of notes that has become too long, or whose last one broke off.
-pub(crate) fn tidy(dir: &Path, id: StreamId, notes: &[Checkpoint]) -> Result<(), StoreError> {
+/// Rewrites a file of notes that has become too long, or whose last one is not whole.
+pub(crate) fn tidy(
+    disk: &Disk,
+    dir: &Path,
+    id: StreamId,
+    notes: &[Checkpoint],
+) -> Result<(), StoreError> {
     let path = path(dir, id);
-    let stored = disk::read(&path)?.map_or(0, |bytes| bytes.len());
+    let stored = disk.read(&path)?.map_or(0, |bytes| bytes.len());
     let whole: usize = notes.iter().map(|note| note.note.len()).sum();
     if notes.len() <= NOTES_MAX && stored == whole {
         return Ok(());
@@ -88,7 +92,7 @@ pub(crate) fn tidy(dir: &Path, id: StreamId, notes: &[Checkpoint]) -> Result<(),
     let older = if notes.len() > NOTES_MAX { NOTES_MAX / 2 } else { 0 };
     let kept = notes.iter().enumerate().filter(|(at, _)| *at >= older || at % 2 == 1);
     let text: String = kept.map(|(_, note)| note.note.as_str()).collect();
-    disk::replace(&path, text.as_bytes())
+    disk.replace(&path, text.as_bytes())
 }
 
 /// The public key in text, a line for each log.

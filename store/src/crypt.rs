@@ -1,6 +1,6 @@
 //! Ciphers: AES-256-GCM under a key of which each nonce is a counter, and the wrapping of such keys.
 
-use crate::{disk, error::StoreError};
+use crate::{disk::Disk, error::StoreError};
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use custos_event::Private;
 use hmac::{Hmac, Mac};
@@ -84,10 +84,10 @@ impl MasterKey {
     }
 
     /// Reads the key file: 64 hex digits. Makes it if it is absent and `create` is set.
-    pub(crate) fn load(path: &Path, create: bool) -> Result<Self, StoreError> {
+    pub(crate) fn load(disk: &Disk, path: &Path, create: bool) -> Result<Self, StoreError> {
         let missing =
             |reason: &str| StoreError::KeyMissing { path: path.into(), reason: reason.into() };
-        if let Some(text) = disk::read(path)? {
+        if let Some(text) = disk.read(path)? {
             let text = String::from_utf8(text).unwrap_or_default();
             let bytes = unhex(text.trim()).ok_or_else(|| missing("it is not 64 hex digits"))?;
             return Ok(Self::new(bytes));
@@ -96,8 +96,8 @@ impl MasterKey {
             return Err(missing("there is no such file"));
         }
         let bytes = random()?;
-        path.parent().map_or(Ok(()), disk::create_dir)?;
-        disk::replace(path, format!("{}\n", hex(&bytes)).as_bytes())?;
+        path.parent().map_or(Ok(()), |dir| disk.create_dir(dir))?;
+        disk.replace(path, format!("{}\n", hex(&bytes)).as_bytes())?;
         Ok(Self::new(bytes))
     }
 
@@ -209,11 +209,14 @@ mod tests {
     fn a_key_file_that_is_no_key_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.key");
-        assert!(matches!(MasterKey::load(&path, false), Err(StoreError::KeyMissing { .. })));
-        let made = MasterKey::load(&path, true).unwrap();
-        assert_eq!(MasterKey::load(&path, false).unwrap().id, made.id);
+        assert!(matches!(
+            MasterKey::load(&Disk::default(), &path, false),
+            Err(StoreError::KeyMissing { .. })
+        ));
+        let made = MasterKey::load(&Disk::default(), &path, true).unwrap();
+        assert_eq!(MasterKey::load(&Disk::default(), &path, false).unwrap().id, made.id);
         std::fs::write(&path, "zz").unwrap();
-        let error = MasterKey::load(&path, true).err().unwrap().to_string();
+        let error = MasterKey::load(&Disk::default(), &path, true).err().unwrap().to_string();
         assert!(error.contains("master.key") && error.contains("64 hex digits"), "{error}");
     }
 }

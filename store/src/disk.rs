@@ -1,68 +1,241 @@
 //! Every touch of the disk, and the only clock of the store's own waiting. No other file here does I/O
-//! (the catalog leaves it to sled).
+//! (the catalog leaves it to sled); what lies below is a [`Medium`].
 
-use crate::error::StoreError;
-use rustix::fs::{FallocateFlags, FlockOperation};
+use crate::{
+    error::StoreError,
+    medium::{FileSystem, How, Locking, Medium, MediumFile},
+};
 use std::{
-    fs,
-    io::{self, Read, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    io,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant, SystemTime},
 };
 
-/// Files are Custos' alone: logs hold what people did.
-const FILE_MODE: u32 = 0o600;
+/// The disk that a store lies on; by default the file system. Clones are the same disk.
+///
+/// After one failed sync it makes nothing durable any more: the system may have dropped the bytes that it
+/// owed, and would say yes to the next sync.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    medium: Arc<dyn Medium>,
+    broken: Broken,
+}
+
+/// The sync that failed, if one has.
+type Broken = Arc<OnceLock<StoreError>>;
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::new(FileSystem)
+    }
+}
 
 /// An open file that knows its name.
 #[derive(Debug)]
 pub(crate) struct File {
-    file: fs::File,
+    file: Box<dyn MediumFile>,
     path: PathBuf,
+    broken: Broken,
+}
+
+/// Syncs, unless that failed before. Where only room was missing, the bytes are known not to be there: their
+/// writer takes them back.
+fn sync_once(
+    broken: &Broken,
+    path: &Path,
+    sync: impl FnOnce() -> io::Result<()>,
+) -> Result<(), StoreError> {
+    if let Some(error) = broken.get() {
+        return Err(error.clone());
+    }
+    sync().map_err(|e| {
+        let error = StoreError::io("sync", path, e);
+        if !matches!(error, StoreError::Full { .. }) {
+            broken.get_or_init(|| error.clone());
+        }
+        error
+    })
+}
+
+impl Disk {
+    pub fn new(medium: impl Medium + 'static) -> Self {
+        Self { medium: Arc::new(medium), broken: Broken::default() }
+    }
+
+    /// Why nothing is made durable here any more, if that is so.
+    pub(crate) fn broken(&self) -> Option<&StoreError> {
+        self.broken.get()
+    }
+
+    fn file(&self, path: &Path, file: Box<dyn MediumFile>) -> File {
+        File { file, path: path.into(), broken: Arc::clone(&self.broken) }
+    }
+
+    fn open_as(&self, action: &'static str, path: &Path, how: How) -> Result<File, StoreError> {
+        let file = self.medium.open(path, how).map_err(|e| StoreError::io(action, path, e))?;
+        Ok(self.file(path, file))
+    }
+
+    /// A new file for reading and writing; an error if the name is taken.
+    pub(crate) fn create(&self, path: &Path) -> Result<File, StoreError> {
+        self.open_as("create", path, How::New)
+    }
+
+    pub(crate) fn open(&self, path: &Path) -> Result<File, StoreError> {
+        self.open_as("open", path, How::Read)
+    }
+
+    pub(crate) fn open_to_write(&self, path: &Path) -> Result<File, StoreError> {
+        self.open_as("open", path, How::Write)
+    }
+
+    /// Makes names created, renamed or removed in `dir` durable.
+    pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
+        sync_once(&self.broken, dir, || self.medium.sync_dir(dir))
+    }
+
+    /// Creates the folder and those above it, durably; fine if it is there.
+    pub(crate) fn create_dir(&self, dir: &Path) -> Result<(), StoreError> {
+        if self.medium.is_dir(dir) {
+            return Ok(());
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.map_or(Ok(()), |parent| self.create_dir(parent))?;
+        match self.medium.create_dir(dir) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                Err(StoreError::io("create folder", dir, e))
+            }
+            _ => parent.map_or(Ok(()), |parent| self.sync_dir(parent)),
+        }
+    }
+
+    /// Makes durable which names stand in `dir`, in the folders below it and beside it: a process before may have
+    /// made some, and died before they were.
+    pub(crate) fn settle(&self, dir: &Path) -> Result<(), StoreError> {
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.map_or(Ok(()), |parent| self.sync_dir(parent))?;
+        self.sync_dir(dir)?;
+        let folders = self.list(dir)?.into_iter().filter(|path| self.medium.is_dir(path));
+        folders.into_iter().try_for_each(|folder| self.sync_dir(&folder))
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
+        self.medium.rename(from, to).map_err(|e| StoreError::io("rename", from, e))?;
+        to.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        self.medium.remove(path).map_err(|e| StoreError::io("remove", path, e))?;
+        path.parent().map_or(Ok(()), |dir| self.sync_dir(dir))
+    }
+
+    /// Replaces a small file as one step: readers see the old bytes or the new ones.
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".tmp");
+        let temporary = path.with_file_name(name);
+        let written =
+            self.write_whole(&temporary, bytes).and_then(|()| self.rename(&temporary, path));
+        if written.is_err() && self.medium.remove(&temporary).is_err() {
+            tracing::warn!(path = %temporary.display(), "cannot remove a temporary file");
+        }
+        written
+    }
+
+    fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let file = self.open_as("create", path, How::Anew)?;
+        file.write_at(0, bytes)?;
+        file.sync()
+    }
+
+    /// Adds bytes to the end of a file, durably: all of them, or none that stays.
+    pub(crate) fn append(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let (file, new) = match self.medium.open(path, How::Write) {
+            Ok(file) => (self.file(path, file), false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (self.create(path)?, true),
+            Err(e) => return Err(StoreError::io("open", path, e)),
+        };
+        let end = file.len()?;
+        let written = file.write_at(end, bytes).and_then(|()| file.sync());
+        if written.is_err() && file.truncate(end).is_err() {
+            tracing::warn!(path = %path.display(), "cannot take back an unfinished write");
+        }
+        written?;
+        path.parent().filter(|_| new).map_or(Ok(()), |dir| self.sync_dir(dir))
+    }
+
+    /// The bytes of a small file; `None` if there is none.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.medium.open(path, How::Read) {
+            Ok(file) => self.file(path, file).read_from(0).map(Some),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(StoreError::io("read", path, e)),
+        }
+    }
+
+    pub(crate) fn is_there(&self, path: &Path) -> Result<bool, StoreError> {
+        match self.medium.open(path, How::Read) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(StoreError::io("open", path, e)),
+        }
+    }
+
+    /// Paths of what stands in a folder, sorted; none if the folder is not there.
+    pub(crate) fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        match self.medium.list(dir) {
+            Ok(mut paths) => {
+                paths.sort();
+                Ok(paths)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(StoreError::io("list", dir, e)),
+        }
+    }
+
+    /// When a file was last written to, where it is there.
+    pub(crate) fn modified(&self, path: &Path) -> Option<SystemTime> {
+        self.medium.modified(path).ok()
+    }
+
+    /// How many bytes may still be written where `dir` lies.
+    pub(crate) fn free_bytes(&self, dir: &Path) -> Result<u64, StoreError> {
+        self.medium.free_bytes(dir).map_err(|e| StoreError::io("look for room in", dir, e))
+    }
 }
 
 impl File {
-    /// A new file for reading and writing; an error if the name is taken.
-    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(FILE_MODE);
-        let file = options.open(path).map_err(|e| StoreError::io("create", path, e))?;
-        Ok(Self { file, path: path.into() })
-    }
-
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let file = fs::File::open(path).map_err(|e| StoreError::io("open", path, e))?;
-        Ok(Self { file, path: path.into() })
-    }
-
-    pub(crate) fn open_to_write(path: &Path) -> Result<Self, StoreError> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(path);
-        Ok(Self { file: file.map_err(|e| StoreError::io("open", path, e))?, path: path.into() })
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
-        Ok(self.file.metadata().map_err(|e| StoreError::io("examine", &self.path, e))?.len())
+        self.file.len().map_err(|e| StoreError::io("examine", &self.path, e))
     }
 
     /// `len` bytes from `at`; an error if the file ends before.
     pub(crate) fn read_at(&self, at: u64, len: usize) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = vec![0; len];
-        let read = self.file.read_exact_at(&mut bytes, at);
-        read.map_err(|e| StoreError::io("read", &self.path, e))?;
+        let bytes = self.fill(at, len)?;
+        if bytes.len() < len {
+            let short = io::Error::from(io::ErrorKind::UnexpectedEof);
+            return Err(StoreError::io("read", &self.path, short));
+        }
         Ok(bytes)
     }
 
     /// Everything from `at` to the end.
     pub(crate) fn read_from(&self, at: u64) -> Result<Vec<u8>, StoreError> {
         let len = usize::try_from(self.len()?.saturating_sub(at)).unwrap_or(usize::MAX);
+        self.fill(at, len)
+    }
+
+    /// Up to `len` bytes from `at`: fewer where the file ends.
+    fn fill(&self, at: u64, len: usize) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, at.saturating_add(filled as u64)) {
+            match self.file.read_at(at.saturating_add(filled as u64), rest) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -74,120 +247,28 @@ impl File {
     }
 
     pub(crate) fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all_at(bytes, at);
-        written.map_err(|e| StoreError::io("write", &self.path, e))
+        self.file.write_at(at, bytes).map_err(|e| StoreError::io("write", &self.path, e))
     }
 
-    /// Reserves room up to `end`, so that a later write there finds it. A file system that cannot
-    /// reserve is left to allocate while writing.
+    /// Reserves room up to `end`, so that a later write there finds it.
     pub(crate) fn reserve(&self, at: u64, end: u64) -> Result<(), StoreError> {
-        let len = end.saturating_sub(at);
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), at, len) {
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
-            Err(e) => Err(StoreError::io("reserve room in", &self.path, e.into())),
-        }
+        let reserved = self.file.reserve(at, end.saturating_sub(at));
+        reserved.map_err(|e| StoreError::io("reserve room in", &self.path, e))
     }
 
     pub(crate) fn truncate(&self, len: u64) -> Result<(), StoreError> {
-        self.file.set_len(len).map_err(|e| StoreError::io("shorten", &self.path, e))
+        self.file.truncate(len).map_err(|e| StoreError::io("shorten", &self.path, e))
     }
 
     /// The bytes, and what is needed to find them again, are durable when this returns.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(|e| StoreError::io("sync", &self.path, e))
+        sync_once(&self.broken, &self.path, || self.file.sync())
     }
-}
-
-/// Makes names created, renamed or removed in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    let file = fs::File::open(dir).map_err(|e| StoreError::io("open", dir, e))?;
-    file.sync_all().map_err(|e| StoreError::io("sync", dir, e))
-}
-
-/// Creates the folder and those above it, durably; fine if it is there.
-pub(crate) fn create_dir(dir: &Path) -> Result<(), StoreError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.map_or(Ok(()), create_dir)?;
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            Err(StoreError::io("create folder", dir, e))
-        }
-        _ => parent.map_or(Ok(()), sync_dir),
-    }
-}
-
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(|e| StoreError::io("rename", from, e))?;
-    to.parent().map_or(Ok(()), sync_dir)
-}
-
-pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
-    fs::remove_file(path).map_err(|e| StoreError::io("remove", path, e))?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Replaces a small file as one step: readers see the old bytes or the new ones.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let written = write_whole(&temporary, bytes).and_then(|()| rename(&temporary, path));
-    if written.is_err() && fs::remove_file(&temporary).is_err() {
-        tracing::warn!(path = %temporary.display(), "cannot remove a temporary file");
-    }
-    written
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(FILE_MODE);
-    let mut file = options.open(path).map_err(|e| StoreError::io("create", path, e))?;
-    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
-    file.sync_all().map_err(|e| StoreError::io("sync", path, e))
-}
-
-/// Adds bytes to the end of a file, durably.
-pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let new = !path.exists();
-    let mut options = fs::OpenOptions::new();
-    options.append(true).create(true).mode(FILE_MODE);
-    let mut file = options.open(path).map_err(|e| StoreError::io("open", path, e))?;
-    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
-    file.sync_data().map_err(|e| StoreError::io("sync", path, e))?;
-    path.parent().filter(|_| new).map_or(Ok(()), sync_dir)
-}
-
-/// The bytes of a small file; `None` if there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StoreError::io("read", path, e)),
-    }
-}
-
-/// Paths of what stands in a folder, sorted; none if the folder is not there.
-pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(StoreError::io("list", dir, e)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.map_err(|e| StoreError::io("list", dir, e))?.path());
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 /// The exclusive right to write in a data folder; ends with the value, and with the process.
-#[derive(Debug)]
 pub(crate) struct Lock(
-    #[expect(dead_code, reason = "the lock lives as long as the file")] fs::File,
+    #[expect(dead_code, reason = "the lock lives as long as this")] Box<dyn Send + Sync>,
 );
 
 const LOCK: &str = "LOCK";
@@ -195,45 +276,25 @@ const LOCK: &str = "LOCK";
 const LOCK_RETRIES: u32 = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-fn try_lock(file: &fs::File) -> Result<(), rustix::io::Errno> {
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
-}
-
 impl Lock {
-    pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn take(disk: &Disk, dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(LOCK);
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        let mut file = options.open(&path).map_err(|e| StoreError::io("open", &path, e))?;
-        let mut taken = try_lock(&file);
-        for _ in 0..LOCK_RETRIES {
-            if taken != Err(rustix::io::Errno::WOULDBLOCK) {
-                break;
+        let mut holder = None;
+        for attempt in 0..=LOCK_RETRIES {
+            if attempt > 0 {
+                std::thread::sleep(LOCK_PAUSE);
             }
-            std::thread::sleep(LOCK_PAUSE);
-            taken = try_lock(&file);
-        }
-        match taken {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let pid =
-                    file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(StoreError::Locked { dir: dir.into(), pid });
+            match disk.medium.lock(&path).map_err(|e| StoreError::io("lock", &path, e))? {
+                Locking::Taken(held) => return Ok(Self(held)),
+                Locking::Held(pid) => holder = pid,
             }
-            Err(e) => return Err(StoreError::io("lock", &path, e.into())),
         }
-        let pid = format!("{}\n", std::process::id());
-        let written = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
-        written.map_err(|e| StoreError::io("write", &path, e))?;
-        Ok(Self(file))
+        Err(StoreError::Locked { dir: dir.into(), pid: holder })
     }
 
     /// Whether some process writes in `dir` now.
-    pub(crate) fn is_held(dir: &Path) -> bool {
-        let Ok(file) = fs::File::open(dir.join(LOCK)) else { return false };
-        let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
-        taken == Err(rustix::io::Errno::WOULDBLOCK)
+    pub(crate) fn is_held(disk: &Disk, dir: &Path) -> bool {
+        disk.medium.is_locked(&dir.join(LOCK))
     }
 }
 

@@ -65,7 +65,8 @@ fn holder(pid: Option<u32>) -> String {
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
-        if source.kind() == io::ErrorKind::StorageFull {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        if full.contains(&source.kind()) {
             return Self::Full { path };
         }
         Self::Io { action, path, source: Arc::new(source) }

@@ -2,7 +2,7 @@
 
 use crate::{
     crypt::Key,
-    disk::{self, File},
+    disk::{Disk, File},
     error::StoreError,
     frame,
     keys::{Keyring, Masters},
@@ -46,8 +46,8 @@ pub(crate) struct OpenBody {
 }
 
 impl OpenBody {
-    pub(crate) fn read(path: &Path, masters: &Masters) -> Result<Self, StoreError> {
-        let file = File::open_to_write(path)?;
+    pub(crate) fn read(disk: &Disk, path: &Path, masters: &Masters) -> Result<Self, StoreError> {
+        let file = disk.open_to_write(path)?;
         let (header, key, header_bytes) = read_head(&file, masters)?;
         // What the process before wrote and did not sync may be all there is: make it durable first.
         file.sync()?;
@@ -55,6 +55,7 @@ impl OpenBody {
         let (pieces, _) = scan(&bytes, 0);
         Ok(Self { file, header, key, header_bytes, bytes, pieces })
     }
+
     fn frames(&self) -> impl Iterator<Item = &frame::Header> {
         self.pieces.iter().filter_map(Piece::header)
     }
@@ -71,16 +72,16 @@ impl Found {
 }
 
 /// Removes what a crash left half-made, and lists the rest.
-fn segment_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+fn segment_files(disk: &Disk, dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut files = Vec::new();
-    for folder in disk::list(dir)? {
+    for folder in disk.list(dir)? {
         let name = folder.file_name().and_then(|name| name.to_str());
         if name.and_then(|name| name.parse::<LogId>().ok()).is_none() {
             continue;
         }
-        for path in disk::list(&folder)? {
+        for path in disk.list(&folder)? {
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some("tmp") => disk::remove(&path)?,
+                Some("tmp") => disk.remove(&path)?,
                 Some("seg") => files.push(path),
                 _ => {}
             }
@@ -98,11 +99,12 @@ pub(crate) fn identify(dir: &Path, path: &Path) -> Option<(StreamId, u64)> {
 
 /// Every log's segments in order, with their headers read, and the last one of each read whole.
 pub(crate) fn find(
+    disk: &Disk,
     dir: &Path,
     keyring: &Keyring,
 ) -> Result<BTreeMap<StreamId, Vec<Found>>, StoreError> {
     let mut paths = BTreeMap::<StreamId, Vec<(u64, PathBuf)>>::new();
-    for path in segment_files(dir)? {
+    for path in segment_files(disk, dir)? {
         if let Some((id, number)) = identify(dir, &path) {
             paths.entry(id).or_default().push((number, path));
         }
@@ -113,7 +115,7 @@ pub(crate) fn find(
         let last = paths.last().map_or(0, |(number, _)| *number);
         let mut found = Vec::new();
         for (number, path) in paths {
-            let body = read_segment(&path, id, number, number == last, keyring.masters())?;
+            let body = read_segment(disk, &path, (id, number, number == last), keyring.masters())?;
             found.push(Found { path, number, body });
         }
         all.insert(id, found);
@@ -122,13 +124,12 @@ pub(crate) fn find(
 }
 
 fn read_segment(
+    disk: &Disk,
     path: &Path,
-    id: StreamId,
-    number: u64,
-    last: bool,
+    (id, number, last): (StreamId, u64, bool),
     masters: &Masters,
 ) -> Result<Body, StoreError> {
-    let header = match read_head(&File::open(path)?, masters) {
+    let header = match read_head(&disk.open(path)?, masters) {
         Ok((header, _, _)) => header,
         Err(error @ StoreError::Damaged { .. }) => return Ok(Body::Lost(error)),
         Err(error) => return Err(error),
@@ -139,7 +140,7 @@ fn read_segment(
     Ok(match (header.sealed, last) {
         (true, _) => Body::Sealed(header),
         (false, false) => Body::Closed(header),
-        (false, true) => Body::Open(Box::new(OpenBody::read(path, masters)?)),
+        (false, true) => Body::Open(Box::new(OpenBody::read(disk, path, masters)?)),
     })
 }
 
@@ -152,6 +153,7 @@ pub(crate) fn synced_through(found: &Found) -> Option<CommitNo> {
 /// Whether a commit up to `through` is in no log, though it was durable: asked where a log ends in damage
 /// that does not even say which commit it was.
 pub(crate) fn is_missing(
+    disk: &Disk,
     found: &BTreeMap<StreamId, Vec<Found>>,
     id: StreamId,
     through: CommitNo,
@@ -175,9 +177,9 @@ pub(crate) fn is_missing(
         }
         match &found.body {
             Body::Open(open) => held.extend(open.frames().map(|header| header.first_commit)),
-            Body::Sealed(_) => held.extend(commits_of(&found.path, after, masters)?),
+            Body::Sealed(_) => held.extend(commits_of(disk, &found.path, after, masters)?),
             Body::Closed(_) => {
-                let open = OpenBody::read(&found.path, masters)?;
+                let open = OpenBody::read(disk, &found.path, masters)?;
                 held.extend(open.frames().map(|header| header.first_commit));
             }
             Body::Lost(_) => {}
@@ -188,11 +190,12 @@ pub(crate) fn is_missing(
 }
 
 fn commits_of(
+    disk: &Disk,
     path: &Path,
     after: CommitNo,
     masters: &Masters,
 ) -> Result<Vec<CommitNo>, StoreError> {
-    let opened = Opened::sealed(path, masters)?;
+    let opened = Opened::sealed(disk, path, masters)?;
     let mut blocks = opened.find(<[BlockRef]>::to_vec);
     blocks.retain(|block| block.last_commit > after);
     let mut commits = Vec::new();

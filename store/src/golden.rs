@@ -4,7 +4,7 @@
 use crate::{
     block::{self, Block},
     crypt::{Key, MasterKey},
-    disk::File,
+    disk::Disk,
     frame::{self, Header, Kind},
     keys::Masters,
     opened::{BlockRef, Opened, read_head},
@@ -142,7 +142,7 @@ fn records(block: &Block) -> Vec<Vec<u8>> {
 #[test]
 fn an_open_segment_of_version_1_reads_and_its_headers_are_written_the_same() {
     let bytes = golden("open-v1.seg", &open_segment());
-    let file = File::open(&path("open-v1.seg")).unwrap();
+    let file = Disk::default().open(&path("open-v1.seg")).unwrap();
     let (header, key, header_bytes) = read_head(&file, &masters()).unwrap();
     assert_eq!(header, segment_header());
     let head = header.encode(&DATA_KEY, &masters(), SALT).unwrap();
@@ -178,7 +178,7 @@ fn a_sealed_segment_of_version_1_reads() {
     let keys = (SEALED_KEY, SALT);
     let made = seal_bytes(&segment_header(), &masters(), keys, &dictionary, &frames).unwrap();
     golden("sealed-v1.seg", &made);
-    let opened = Opened::sealed(&path("sealed-v1.seg"), &masters()).unwrap();
+    let opened = Opened::sealed(&Disk::default(), &path("sealed-v1.seg"), &masters()).unwrap();
     let mut header = segment_header();
     (header.sealed, header.key) = (true, 2);
     assert_eq!(opened.header, header);

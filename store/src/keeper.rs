@@ -2,6 +2,8 @@
 
 use crate::{
     checkpoint,
+    error::StoreError,
+    room,
     seal::{self, SealJob},
     shared::Shared,
 };
@@ -23,6 +25,8 @@ const CHECKPOINT_RECORDS: u64 = 10_000;
 struct State {
     records: u64,
     jobs: VecDeque<SealJob>,
+    /// Those that found no room on the disk.
+    deferred: VecDeque<SealJob>,
     sealing: bool,
     closed: bool,
 }
@@ -53,6 +57,15 @@ impl Pending {
 
     pub(crate) fn seal(&self, job: SealJob) {
         self.lock().jobs.push_back(job);
+        self.changed.notify_all();
+    }
+
+    /// Once there is room again.
+    pub(crate) fn retry(&self) {
+        let mut state = self.lock();
+        let mut deferred = std::mem::take(&mut state.deferred);
+        state.jobs.append(&mut deferred);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -99,9 +112,14 @@ pub(crate) fn keep_checkpoints(shared: &Shared) {
 /// The thread that seals.
 pub(crate) fn keep_sealing(shared: &Shared) {
     while let Some(job) = shared.pending.wait_job() {
-        if let Err(error) = seal::seal(shared, &job) {
+        let sealed = seal::seal(shared, &job);
+        if let Err(error) = &sealed {
             let path = job.opened.file.path().display();
             tracing::error!(%path, error = %error.chain(), "cannot seal a segment; it stays as it is");
+        }
+        if let Err(StoreError::Full { .. }) = sealed {
+            shared.pending.lock().deferred.push_back(job);
+            room::pause(shared);
         }
         shared.pending.lock().sealing = false;
         shared.pending.changed.notify_all();

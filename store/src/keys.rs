@@ -3,7 +3,7 @@
 
 use crate::{
     crypt::{self, KeyBytes, MasterId, MasterKey, WRAPPED_BYTES, hex, unhex},
-    disk,
+    disk::Disk,
     error::StoreError,
 };
 use custos_event::Private;
@@ -78,6 +78,7 @@ impl Wrapped {
 
 /// The keys of one data folder. What it returns is on the disk before.
 pub struct Keyring {
+    disk: Disk,
     path: PathBuf,
     masters: Masters,
     signing: SigningKey,
@@ -94,19 +95,20 @@ impl Keyring {
     /// Reads `DIR/keys/keyring` under the master key in `master`, by default `DIR/keys/master.key`. Makes
     /// both if they are absent and `create` is set.
     pub(crate) fn load(
+        disk: &Disk,
         dir: &Path,
         master: Option<&Path>,
         create: bool,
     ) -> Result<Self, StoreError> {
         let folder = dir.join("keys");
         let beside = folder.join("master.key");
-        let master = MasterKey::load(master.unwrap_or(&beside), create)?;
+        let master = MasterKey::load(disk, master.unwrap_or(&beside), create)?;
         let path = folder.join("keyring");
-        let ring = match disk::read(&path)? {
+        let ring = match disk.read(&path)? {
             Some(bytes) => parse(&bytes, &path, &master)?,
             None if create => {
-                disk::create_dir(&folder)?;
-                first(&path, &master)?
+                disk.create_dir(&folder)?;
+                first(disk, &path, &master)?
             }
             None => {
                 let reason = "there is no such file".into();
@@ -121,7 +123,7 @@ impl Keyring {
         let signing = signing.ok_or_else(|| StoreError::damaged(&path, "it has no signing key"))?;
         let signing = SigningKey::from_bytes(&signing.open(&master, &path)?);
         let masters = Masters { current: master, retired };
-        Ok(Self { path, masters, signing, ring: Mutex::new(ring) })
+        Ok(Self { disk: disk.clone(), path, masters, signing, ring: Mutex::new(ring) })
     }
 
     pub(crate) fn masters(&self) -> &Masters {
@@ -153,7 +155,7 @@ impl Keyring {
         if next.keys.len() == ring.keys.len() {
             return Ok(false);
         }
-        write(&self.path, &next, &self.masters.current)?;
+        write(&self.disk, &self.path, &next, &self.masters.current)?;
         *ring = next;
         Ok(true)
     }
@@ -193,7 +195,7 @@ impl Keyring {
         let bytes = crypt::random()?;
         let mut next = ring.clone();
         next.keys.push(wrap(kind, name, &bytes, &self.masters.current, &self.path)?);
-        write(&self.path, &next, &self.masters.current)?;
+        write(&self.disk, &self.path, &next, &self.masters.current)?;
         *ring = next;
         Ok(Private::new(bytes))
     }
@@ -203,11 +205,11 @@ impl Keyring {
     }
 }
 
-fn first(path: &Path, master: &MasterKey) -> Result<Ring, StoreError> {
+fn first(disk: &Disk, path: &Path, master: &MasterKey) -> Result<Ring, StoreError> {
     let seed = crypt::random()?;
     let keys = vec![wrap(SIGNING, "ed25519", &seed, master, path)?];
     let ring = Ring { version: VERSION, master: hex(&master.id), keys };
-    write(path, &ring, master)?;
+    write(disk, path, &ring, master)?;
     Ok(ring)
 }
 
@@ -224,12 +226,12 @@ fn wrap(
 }
 
 /// One line of JSON, one line with its HMAC.
-fn write(path: &Path, ring: &Ring, master: &MasterKey) -> Result<(), StoreError> {
+fn write(disk: &Disk, path: &Path, ring: &Ring, master: &MasterKey) -> Result<(), StoreError> {
     let mut bytes = serde_json::to_vec(ring).map_err(std::io::Error::from);
     let bytes = bytes.as_mut().map_err(|e| StoreError::damaged(path, e.to_string()))?;
     let mac = hex(&master.mac(bytes));
     bytes.extend_from_slice(format!("\n{mac}\n").as_bytes());
-    disk::replace(path, bytes)
+    disk.replace(path, bytes)
 }
 
 fn parse(bytes: &[u8], path: &Path, master: &MasterKey) -> Result<Ring, StoreError> {
@@ -257,10 +259,10 @@ mod tests {
     #[test]
     fn a_key_once_given_is_the_same_after_a_restart_and_gone_after_destruction() {
         let dir = tempfile::tempdir().unwrap();
-        let ring = Keyring::load(dir.path(), None, true).unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
         let card = ring.token_key("card").unwrap();
         let anna = ring.subject_key("anna@example.org").unwrap();
-        let ring = Keyring::load(dir.path(), None, false).unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, false).unwrap();
         assert_eq!(ring.token_key("card").unwrap(), card);
         assert_ne!(ring.token_key("iban").unwrap(), card);
         assert_eq!(ring.subject_key("anna@example.org").unwrap(), anna);
@@ -268,17 +270,17 @@ mod tests {
         assert!(!text.contains("anna"), "the keyring names nobody");
         assert!(ring.destroy_subject("anna@example.org").unwrap());
         assert!(!ring.destroy_subject("anna@example.org").unwrap());
-        let ring = Keyring::load(dir.path(), None, false).unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, false).unwrap();
         assert_ne!(ring.subject_key("anna@example.org").unwrap(), anna);
     }
 
     #[test]
     fn a_sealed_secret_opens_after_a_restart_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let ring = Keyring::load(dir.path(), None, true).unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
         let sealed = ring.seal("password", "lin", b"hash").unwrap();
         assert_ne!(ring.seal("password", "lin", b"hash").unwrap(), sealed, "a salt of its own");
-        let ring = Keyring::load(dir.path(), None, false).unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, false).unwrap();
         let open = |kind, owner, bytes: &[u8]| ring.unseal(kind, owner, bytes).unwrap();
         assert_eq!(open("password", "lin", &sealed).unwrap().reveal(), b"hash");
         assert_eq!(open("password", "wei", &sealed), None);
@@ -290,18 +292,22 @@ mod tests {
     #[test]
     fn a_changed_keyring_or_a_foreign_master_key_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        Keyring::load(dir.path(), None, true).unwrap();
+        Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
         let path = dir.path().join("keys/keyring");
         let good = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, good.replacen("ed25519", "ed25518", 1)).unwrap();
-        let error = Keyring::load(dir.path(), None, false).unwrap_err().to_string();
+        let error =
+            Keyring::load(&Disk::default(), dir.path(), None, false).unwrap_err().to_string();
         assert!(error.contains("changed outside"), "{error}");
         std::fs::write(&path, good.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
-        assert!(matches!(Keyring::load(dir.path(), None, false), Err(StoreError::Newer { .. })));
+        assert!(matches!(
+            Keyring::load(&Disk::default(), dir.path(), None, false),
+            Err(StoreError::Newer { .. })
+        ));
         std::fs::write(&path, good).unwrap();
         std::fs::write(dir.path().join("keys/master.key"), "ab".repeat(32)).unwrap();
         assert!(matches!(
-            Keyring::load(dir.path(), None, false),
+            Keyring::load(&Disk::default(), dir.path(), None, false),
             Err(StoreError::KeyMissing { .. })
         ));
     }

@@ -2,8 +2,9 @@
 //!
 //! [`Store`] is the door. One writer gives every append its commit number; readers and followers see only
 //! what is durable. The bytes are described in FORMAT.md. Read in this order: `frame`, `block`,
-//! `segment`, `footer` (bytes), `writer`, `syncer` (appending), `recover`, `judge` (opening),
-//! `read`, `follow` (reading), `seal`, `checkpoint`, `verify`; `disk` touches the disk for all.
+//! `segment`, `footer` (bytes), `writer`, `room`, `syncer` (appending), `recover`, `judge` (opening),
+//! `read`, `follow` (reading), `seal`, `checkpoint`, `verify`; `disk` touches the disk for all, through a
+//! `medium`.
 
 #![warn(clippy::indexing_slicing)]
 
@@ -24,6 +25,7 @@ mod golden;
 mod judge;
 mod keeper;
 pub mod keys;
+pub mod medium;
 mod note;
 mod opened;
 mod options;
@@ -31,6 +33,7 @@ mod queue;
 mod read;
 mod recover;
 mod ring;
+mod room;
 mod scan;
 mod seal;
 mod segment;
@@ -44,10 +47,12 @@ pub mod tree;
 mod verify;
 mod writer;
 
+pub use disk::Disk;
 pub use error::StoreError;
 pub use follow::Follower;
 pub use note::{Checkpoint, NoteError};
 pub use options::Options;
+pub use room::Pause;
 pub use store::Store;
 pub use ticket::Ticket;
 pub use verify::{Fault, LogError, LogReport, VerifyOptions, verify};

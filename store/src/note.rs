@@ -84,21 +84,46 @@ fn parse_key(line: &str) -> Option<(String, VerifyingKey)> {
     (hash == hex(&key_hash(name, &key))).then(|| (name.to_owned(), key))
 }
 
-/// Reads the notes in `text`, one after the other. A last one that breaks off is left out when
-/// `tolerant` is set: it was being written when the machine stopped.
-pub(crate) fn parse_all(text: &str, tolerant: bool) -> Result<Vec<Checkpoint>, NoteError> {
+/// Reads the notes in `text`, one after the other.
+pub(crate) fn parse_all(text: &str) -> Result<Vec<Checkpoint>, NoteError> {
     let mut notes = Vec::new();
     let mut rest = text.trim_start_matches('\n');
     while !rest.is_empty() {
         let (note, after) = cut_note(rest);
-        match parse(note) {
-            Ok(checkpoint) => notes.push(checkpoint),
-            Err(_) if tolerant && !after.contains("\n\n") => {}
-            Err(error) => return Err(error),
-        }
+        notes.push(parse(note)?);
         rest = after.trim_start_matches('\n');
     }
     Ok(notes)
+}
+
+/// Notes of one origin from the front of `text` on, as far as `key` signed them, and whether something else
+/// follows: the last one as it was being written when the machine stopped. An error if a good one comes
+/// behind that, for then the bad one was whole once.
+pub(crate) fn parse_kept(
+    text: &str,
+    key: &(String, VerifyingKey),
+) -> Result<(Vec<Checkpoint>, bool), NoteError> {
+    let read = |text| {
+        let (note, after) = cut_note(text);
+        let note = parse(note)?;
+        note.check(std::slice::from_ref(key)).map(|()| (note, after))
+    };
+    let mut notes = Vec::new();
+    let mut rest = text.trim_start_matches('\n');
+    while !rest.is_empty() {
+        match read(rest) {
+            Ok((note, after)) => {
+                notes.push(note);
+                rest = after.trim_start_matches('\n');
+            }
+            Err(error) => {
+                let later = rest.match_indices(&key.0).skip_while(|(at, _)| *at == 0);
+                let good = |(at, _)| rest.get(at..).is_some_and(|text| read(text).is_ok());
+                return if later.into_iter().any(good) { Err(error) } else { Ok((notes, true)) };
+            }
+        }
+    }
+    Ok((notes, false))
 }
 
 /// Cuts after the signature lines that follow the first empty line.
@@ -165,15 +190,21 @@ mod tests {
         let one = sign(&key(), &name, 0, [1; 32]);
         let two = sign(&key(), &name, 20, [2; 32]);
         let text = format!("{}\n{}", one.note, two.note);
-        let read = parse_all(&text, false).unwrap();
+        let read = parse_all(&text).unwrap();
         assert_eq!(read, [one, two]);
         assert!(read.iter().all(|note| note.check(&keys).is_ok()));
+        assert_eq!(parse_kept(&text, &keys[0]).unwrap(), (read.clone(), false));
         for cut in 1..read[1].note.len() {
             if let Some(text) = text.get(..text.len() - cut) {
-                let kept = parse_all(text, true).unwrap();
-                assert!(kept.iter().all(|note| *note == read[0]), "cut {cut}");
+                let kept = parse_kept(text, &keys[0]).unwrap();
+                assert_eq!(kept, (vec![read[0].clone()], true), "cut {cut}");
             }
         }
+        // A sector of the last one is zeros; one of the first was changed.
+        let zeroed = format!("{}\n{}", read[0].note, read[1].note.replace("custos-", "\0\0\0"));
+        assert_eq!(parse_kept(&zeroed, &keys[0]).unwrap(), (vec![read[0].clone()], true));
+        let changed = text.replacen("\n0\n", "\n1\n", 1);
+        assert_eq!(parse_kept(&changed, &keys[0]), Err(NoteError::Forged(name)));
     }
 
     #[test]
@@ -182,7 +213,7 @@ mod tests {
         assert!(name.ends_with("/journal/1"));
         let note = sign(&key(), &name, 7, [2; 32]);
         let keys = parse_keys(&public_key(&name, &key().verifying_key())).unwrap();
-        let changed = parse_all(&note.note.replacen("\n7\n", "\n8\n", 1), false).unwrap();
+        let changed = parse_all(&note.note.replacen("\n7\n", "\n8\n", 1)).unwrap();
         assert_eq!(changed[0].check(&keys), Err(NoteError::Forged(name.clone())));
         let other = SigningKey::from_bytes(&[6; 32]).verifying_key();
         let other = parse_keys(&public_key(&name, &other)).unwrap();
@@ -199,7 +230,7 @@ mod tests {
             ("a\n01\nAA==\n\n— a b\n", "size is no number"),
             ("a\n1\nAA==\n\n— a b\n", "no hash"),
         ] {
-            let error = parse_all(text, false).unwrap_err().to_string();
+            let error = parse_all(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     block::{self, Block},
     crypt::Key,
-    disk::File,
+    disk::{Disk, File},
     error::StoreError,
     footer::Footer,
     frame::{self, FrameError, Framed, Header, Kind},
@@ -92,8 +92,8 @@ impl Opened {
     }
 
     /// A sealed segment, by its footer; or by its frames where the footer is damaged.
-    pub(crate) fn sealed(path: &Path, masters: &Masters) -> Result<Self, StoreError> {
-        let file = File::open(path)?;
+    pub(crate) fn sealed(disk: &Disk, path: &Path, masters: &Masters) -> Result<Self, StoreError> {
+        let file = disk.open(path)?;
         let (header, key, header_bytes) = read_head(&file, masters)?;
         let mut opened = Self::live(file, (header, key, header_bytes), Vec::new());
         let blocks = match opened.footer() {

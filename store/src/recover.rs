@@ -4,7 +4,7 @@
 use crate::{
     block, checkpoint,
     crypt::Key,
-    disk,
+    disk::{Disk, File},
     error::StoreError,
     found::{Body, Found, OpenBody, find, is_missing, synced_through},
     frame::{self, Framed},
@@ -38,8 +38,8 @@ pub(crate) struct Recovered {
 }
 
 /// Reads the folder `dir` and mends what an unfinished write left.
-pub(crate) fn recover(dir: &Path, keyring: &Keyring) -> Result<Recovered, StoreError> {
-    let found = find(dir, keyring)?;
+pub(crate) fn recover(disk: &Disk, dir: &Path, keyring: &Keyring) -> Result<Recovered, StoreError> {
+    let found = find(disk, dir, keyring)?;
     let synced = found.values().flatten().filter_map(synced_through).max().unwrap_or_default();
     let mut recovered = Recovered {
         streams: BTreeMap::new(),
@@ -51,15 +51,16 @@ pub(crate) fn recover(dir: &Path, keyring: &Keyring) -> Result<Recovered, StoreE
     };
     let mut missing = BTreeMap::new();
     for id in found.keys() {
-        missing.insert(*id, is_missing(&found, *id, synced, keyring.masters())?);
+        missing.insert(*id, is_missing(disk, &found, *id, synced, keyring.masters())?);
     }
     for (id, segments) in found {
-        let notes = checkpoint::load(dir, id, keyring)?;
-        checkpoint::tidy(dir, id, &notes)?;
+        let (notes, _) = checkpoint::load(disk, dir, id, keyring)?;
+        checkpoint::tidy(disk, dir, id, &notes)?;
         let size = notes.last().map_or(0, |note| note.size);
         let missing = missing.get(&id).copied().unwrap_or_default();
         let witness = Witness { synced_through: synced, missing, size };
-        let walk = Walk { dir, id, keyring, witness, recovered: &mut recovered, behind: None };
+        let walk =
+            Walk { disk, dir, id, keyring, witness, recovered: &mut recovered, behind: None };
         walk.run(segments)?;
     }
     Ok(recovered)
@@ -67,6 +68,7 @@ pub(crate) fn recover(dir: &Path, keyring: &Keyring) -> Result<Recovered, StoreE
 
 /// One log's segments, taken in order.
 struct Walk<'a> {
+    disk: &'a Disk,
     dir: &'a Path,
     id: StreamId,
     keyring: &'a Keyring,
@@ -114,7 +116,7 @@ impl Walk<'_> {
                     let open = match body {
                         Body::Open(open) => *open,
                         Body::Closed(_) | Body::Sealed(_) | Body::Lost(_) => {
-                            OpenBody::read(&path, self.keyring.masters())?
+                            OpenBody::read(self.disk, &path, self.keyring.masters())?
                         }
                     };
                     let Some(opened) = self.open(&path, open, &mut durable, (last, next))? else {
@@ -185,7 +187,7 @@ impl Walk<'_> {
     /// Looks up how the log stands after the sealed segment that was passed.
     fn settle(&mut self, durable: &mut Durable) -> Result<(), StoreError> {
         let Some((_, path)) = self.behind.take() else { return Ok(()) };
-        let opened = Opened::sealed(&path, self.keyring.masters());
+        let opened = Opened::sealed(self.disk, &path, self.keyring.masters());
         match opened.and_then(|opened| opened.footer()) {
             Ok((footer, _)) => {
                 durable.frontier = footer.frontier;
@@ -210,16 +212,16 @@ impl Walk<'_> {
     ) -> Result<(), StoreError> {
         self.settle(durable)?;
         let from = durable.frontier.size();
-        let bytes = disk::read(path)?.unwrap_or_default();
+        let bytes = self.disk.read(path)?.unwrap_or_default();
         let began = bytes.iter().any(|byte| *byte != 0);
         if last && self.witness.size <= from && !began {
             // It was being created: no byte of it was ever synced.
-            return disk::remove(path);
+            return self.disk.remove(path);
         }
         let (pieces, _) = scan(&bytes, 0);
         if last && self.witness.size <= from && pieces.len() <= 1 {
             self.cut(path, 0, &bytes, from)?;
-            return disk::remove(path);
+            return self.disk.remove(path);
         }
         // Frame headers are in clear: they tell how far the segment went.
         let mut end = self.witness.size.max(from);
@@ -246,7 +248,7 @@ impl Walk<'_> {
         let OpenBody { file, header, key, header_bytes, bytes, pieces } = open;
         let (mut blocks, mut nodes) = (Vec::new(), Vec::new());
         let count = pieces.len();
-        let mut damaged = false;
+        let (mut damaged, mut whole, mut torn) = (false, bytes.len(), false);
         for (index, piece) in pieces.into_iter().enumerate() {
             let followed = !last || index + 1 < count;
             let damage = match piece {
@@ -284,8 +286,7 @@ impl Walk<'_> {
                 verdict @ (Verdict::Torn | Verdict::Undecided) => {
                     let at = header_bytes + damage.at as u64;
                     self.cut(path, at, piece, next.0)?;
-                    file.truncate(at)?;
-                    file.sync()?;
+                    (whole, torn) = (damage.at, true);
                     if let (Verdict::Undecided, Some(framed)) = (verdict, &damage.framed) {
                         // Somebody may have been told of it: its number is not given again.
                         let burnt = framed.header.last_commit;
@@ -295,9 +296,16 @@ impl Walk<'_> {
             }
         }
         if blocks.is_empty() && !damaged && last {
-            disk::remove(path)?;
+            self.disk.remove(path)?;
             return Ok(None);
         }
+        // A checkpoint speaks only of what was synced, and a clean stop leaves one.
+        let beyond = durable.frontier.size() > self.witness.size;
+        let file = if last && (torn || beyond) {
+            renew(self.disk, &file, header_bytes, bytes.get(..whole).unwrap_or_default())?
+        } else {
+            file
+        };
         let mut opened = Opened::live(file, (header, key, header_bytes), blocks);
         opened.damaged = damaged;
         Ok(Some(opened))
@@ -316,10 +324,10 @@ impl Walk<'_> {
     /// Keeps a torn tail where nobody takes it for part of the log.
     fn cut(&mut self, path: &Path, at: u64, tail: &[u8], next: u64) -> Result<(), StoreError> {
         let folder = self.dir.join("torn");
-        disk::create_dir(&folder)?;
+        self.disk.create_dir(&folder)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("segment");
         let name = format!("{}-{stem}-{at}.bin", self.id.0);
-        disk::replace(&folder.join(&name), tail)?;
+        self.disk.replace(&folder.join(&name), tail)?;
         tracing::warn!(log = %self.id.0, next, bytes = tail.len(), saved_as = name, "cut a torn tail");
         self.recovered.facts.push(Fact::TailCut {
             log: self.id.0,
@@ -344,11 +352,11 @@ impl Walk<'_> {
         let last = Seq(to.saturating_sub(1).max(from));
         let path = path.display();
         tracing::error!(log = %self.id.0, first = from, last = last.0, reason, %path, "log is damaged");
-        if disk::read(&known)?.is_some() {
+        if self.disk.read(&known)?.is_some() {
             return Ok(());
         }
-        disk::create_dir(&folder)?;
-        disk::replace(&known, bytes)?;
+        self.disk.create_dir(&folder)?;
+        self.disk.replace(&known, bytes)?;
         let reason = format!("{path}: {reason}");
         let fact = Fact::RangeQuarantined { log: self.id.0, first: Seq(from), last, reason };
         self.recovered.facts.push(fact);
@@ -366,6 +374,21 @@ impl Walk<'_> {
         lose(&mut durable.frontier, to);
         Ok(())
     }
+}
+
+/// Writes an open segment's file anew: its header, and what is given of the rest. If the process before ended
+/// because a sync failed, the system takes bytes for written that never reached the disk: what it shows is
+/// made durable only by writing it once more, beside the old file, for that one may be all there is.
+fn renew(disk: &Disk, file: &File, header_bytes: u64, frames: &[u8]) -> Result<File, StoreError> {
+    let (path, temporary) = (file.path(), file.path().with_extension("tmp"));
+    let used = frames.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let mut whole = file.read_at(0, usize::try_from(header_bytes).unwrap_or(usize::MAX))?;
+    whole.extend_from_slice(frames.get(..used).unwrap_or_default());
+    let written = disk.create(&temporary)?;
+    written.write_at(0, &whole)?;
+    written.sync()?;
+    disk.rename(&temporary, path)?;
+    disk.open_to_write(path)
 }
 
 /// Grows the tree over records that nobody has any more.

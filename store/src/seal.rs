@@ -4,7 +4,7 @@
 use crate::{
     block::{Block, Part, put_parts},
     crypt::{self, Key, KeyBytes},
-    disk::{self, File},
+    disk::Disk,
     error::StoreError,
     footer::Footer,
     frame::{self, Header, Kind},
@@ -49,11 +49,12 @@ pub(crate) fn seal(shared: &Shared, job: &SealJob) -> Result<(), StoreError> {
     let Some(bytes) = rewrite(shared, job)? else { return Ok(()) };
     let path = old.file.path();
     let temporary = path.with_extension("tmp");
-    let swapped = write(&temporary, &bytes)
+    let disk = shared.disk();
+    let swapped = write(disk, &temporary, &bytes)
         .and_then(|()| prove(&temporary, shared, job))
-        .and_then(|()| disk::rename(&temporary, path));
+        .and_then(|()| disk.rename(&temporary, path));
     if let Err(error) = swapped {
-        if disk::remove(&temporary).is_err() {
+        if disk.remove(&temporary).is_err() {
             tracing::warn!(path = %temporary.display(), "cannot remove a temporary file");
         }
         return Err(error);
@@ -68,8 +69,8 @@ pub(crate) fn seal(shared: &Shared, job: &SealJob) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let file = File::create(path)?;
+fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let file = disk.create(path)?;
     let mut at = 0;
     for part in bytes.chunks(WRITE_BYTES) {
         file.write_at(at, part)?;
@@ -80,7 +81,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Reads the new file as any reader would: its records must make the same tree.
 fn prove(path: &Path, shared: &Shared, job: &SealJob) -> Result<(), StoreError> {
-    let sealed = Opened::sealed(path, shared.keyring.masters())?;
+    let sealed = Opened::sealed(shared.disk(), path, shared.keyring.masters())?;
     let mut frontier = job.opened.header.frontier().unwrap_or_default();
     let mut nodes = Vec::new();
     for at in sealed.find(<[BlockRef]>::to_vec) {

@@ -2,6 +2,7 @@
 
 use crate::{
     cache::Cache,
+    disk::Disk,
     error::StoreError,
     keeper::Pending,
     keys::Keyring,
@@ -9,6 +10,7 @@ use crate::{
     options::Options,
     queue::Queue,
     ring::Ring,
+    room::Room,
     stream::{Durable, Segment, Stream, StreamId},
 };
 use std::{
@@ -26,9 +28,14 @@ pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) queue: Queue,
     pub(crate) pending: Pending,
+    pub(crate) room: Room,
 }
 
 impl Shared {
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.options.disk
+    }
+
     pub(crate) fn stream(&self, id: StreamId) -> Option<Arc<Stream>> {
         self.streams.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -49,6 +56,6 @@ impl Shared {
         stream: &Stream,
         segment: &Segment,
     ) -> Result<Arc<Opened>, StoreError> {
-        self.cache.opened(stream.id, segment, self.keyring.masters())
+        self.cache.opened(self.disk(), stream.id, segment, self.keyring.masters())
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     cache::Cache,
-    checkpoint, disk,
+    checkpoint,
+    disk::{Disk, Lock},
     error::StoreError,
     follow::Follower,
     keeper::{self, Pending},
@@ -13,6 +14,7 @@ use crate::{
     read,
     recover::{Recovered, recover},
     ring::Ring,
+    room::{self, Pause, Room},
     shared::Shared,
     syncer,
     table::Tables,
@@ -49,7 +51,7 @@ struct Threads {
     writer: JoinHandle<()>,
     syncer: JoinHandle<()>,
     keepers: Vec<JoinHandle<()>>,
-    _lock: disk::Lock,
+    _lock: Lock,
 }
 
 impl std::fmt::Debug for Store {
@@ -62,14 +64,15 @@ impl Store {
     /// Opens `dir` for this process alone. The facts say what recovery cut or set aside: append them.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Vec<Fact>), StoreError> {
         let new = is_new(dir, &options)?;
-        disk::create_dir(dir)?;
-        let lock = disk::Lock::take(dir)?;
-        let keyring = Keyring::load(dir, options.master_key.as_deref(), new)?;
+        options.disk.create_dir(dir)?;
+        let lock = Lock::take(&options.disk, dir)?;
+        options.disk.settle(dir)?;
+        let keyring = Keyring::load(&options.disk, dir, options.master_key.as_deref(), new)?;
         if new {
             let text = format!("custos-store {FORMAT}\n");
-            disk::replace(&dir.join(FORMAT_FILE), text.as_bytes())?;
+            options.disk.replace(&dir.join(FORMAT_FILE), text.as_bytes())?;
         }
-        let recovered = recover(dir, &keyring)?;
+        let recovered = recover(&options.disk, dir, &keyring)?;
         let Recovered { streams, unsealed, last_commit, last_held, last_at, facts } = recovered;
         let shared = Arc::new(Shared {
             dir: dir.to_path_buf(),
@@ -79,8 +82,13 @@ impl Store {
             ring: Ring::new(last_commit, options.ring_bytes),
             queue: Queue::new(options.queue_bytes),
             pending: Pending::default(),
+            room: Room::default(),
             options,
         });
+        match room::hold_back(&shared) {
+            Err(StoreError::Full { .. }) => room::pause(&shared),
+            other => other?,
+        }
         for job in unsealed {
             shared.pending.seal(job);
         }
@@ -177,8 +185,8 @@ impl Store {
     pub fn last_checkpoint(&self, log: LogId, partition: Partition) -> Option<(Timestamp, u64)> {
         let shared = &self.0.shared;
         let size = (*shared.stream((log, partition))?.saved_size())?;
-        let notes = std::fs::metadata(checkpoint::path(&shared.dir, (log, partition))).ok()?;
-        let since = notes.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        let kept = shared.disk().modified(&checkpoint::path(&shared.dir, (log, partition)))?;
+        let since = kept.duration_since(std::time::UNIX_EPOCH).ok()?;
         Some((Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?), size))
     }
 
@@ -195,9 +203,15 @@ impl Store {
         }
     }
 
+    /// Why nothing is taken in at the moment, if that is so. It ends by itself.
+    pub fn paused(&self) -> Option<Pause> {
+        self.0.shared.room.paused()
+    }
+
     /// Why writing has ended, if it has: the process should end too.
     pub fn failure(&self) -> Option<StoreError> {
-        self.0.shared.queue.failure()
+        let shared = &self.0.shared;
+        shared.queue.failure().or_else(|| shared.disk().broken().cloned())
     }
 
     /// Writes what is queued, signs a last checkpoint, ends the threads and gives the folder free.
@@ -227,6 +241,7 @@ impl Inner {
         self.shared.queue.close();
         let mut joined = vec![threads.writer.join(), threads.syncer.join()];
         self.shared.pending.close();
+        self.shared.room.close();
         joined.extend(threads.keepers.into_iter().map(JoinHandle::join));
         self.shared.ring.close();
         if joined.iter().any(Result::is_err) {
@@ -235,7 +250,13 @@ impl Inner {
         if let Some(failure) = self.shared.queue.failure() {
             return Err(failure);
         }
-        checkpoint::save_all(&self.shared).map(|_| ())
+        match checkpoint::save_all(&self.shared) {
+            Err(full @ StoreError::Full { .. }) => {
+                tracing::warn!(error = %full.chain(), "no last checkpoint was kept");
+                Ok(())
+            }
+            other => other.map(|_| ()),
+        }
     }
 }
 
@@ -250,7 +271,7 @@ impl Drop for Inner {
 /// Checks the folder's version; true if there is no store yet.
 fn is_new(dir: &Path, options: &Options) -> Result<bool, StoreError> {
     let path = dir.join(FORMAT_FILE);
-    let Some(bytes) = disk::read(&path)? else {
+    let Some(bytes) = options.disk.read(&path)? else {
         return if options.create {
             Ok(true)
         } else {
@@ -261,9 +282,9 @@ fn is_new(dir: &Path, options: &Options) -> Result<bool, StoreError> {
 }
 
 /// Reads the version of the data folder, and refuses a newer one.
-pub(crate) fn check_folder(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_folder(disk: &Disk, dir: &Path) -> Result<(), StoreError> {
     let path = dir.join(FORMAT_FILE);
-    let bytes = disk::read(&path)?.ok_or_else(|| StoreError::Missing { dir: dir.into() })?;
+    let bytes = disk.read(&path)?.ok_or_else(|| StoreError::Missing { dir: dir.into() })?;
     check_format(&path, &bytes)
 }
 
@@ -283,7 +304,7 @@ fn start(
     shared: &Arc<Shared>,
     commits: (CommitNo, CommitNo),
     last_at: Timestamp,
-    lock: disk::Lock,
+    lock: Lock,
 ) -> Result<Threads, StoreError> {
     let (to_syncer, flights) = mpsc::sync_channel(1);
     let writer = Writer::new(Arc::clone(shared), commits, last_at, to_syncer)?;
@@ -291,7 +312,10 @@ fn start(
         let shared = Arc::clone(shared);
         move || run(&shared)
     };
-    let mut keepers = vec![spawn(shared, "custos-notes", of(keeper::keep_checkpoints))?];
+    let mut keepers = vec![
+        spawn(shared, "custos-notes", of(keeper::keep_checkpoints))?,
+        spawn(shared, "custos-room", of(room::keep_room))?,
+    ];
     if shared.options.seal {
         keepers.push(spawn(shared, "custos-seal", of(keeper::keep_sealing))?);
     }

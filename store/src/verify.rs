@@ -4,7 +4,7 @@
 use crate::{
     audit::{Audit, Claim},
     checkpoint,
-    disk::{self, File, Lock},
+    disk::{Disk, Lock},
     error::StoreError,
     found::identify,
     judge::{Verdict, Witness, judge},
@@ -29,6 +29,8 @@ pub struct VerifyOptions {
     pub checkpoint: Option<(String, String)>,
     /// As in [`crate::Options::master_key`].
     pub master_key: Option<PathBuf>,
+    /// What the data folder lies on.
+    pub disk: Disk,
 }
 
 /// What is wrong with a log.
@@ -95,19 +97,20 @@ impl LogReport {
 
 /// Verifies all logs of the data folder `dir`, one report each.
 pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, StoreError> {
-    check_folder(dir)?;
-    let keyring = Keyring::load(dir, options.master_key.as_deref(), false)?;
+    let disk = &options.disk;
+    check_folder(disk, dir)?;
+    let keyring = Keyring::load(disk, dir, options.master_key.as_deref(), false)?;
     // Before the segments are listed: what a checkpoint speaks of by now is in them.
-    let mut claims = kept(dir, &keyring)?;
+    let mut claims = kept(disk, dir, &keyring, Lock::is_held(disk, dir))?;
     given(options, &keyring, &mut claims);
-    let live = Live::find(dir, keyring.masters())?;
-    let mut files = segments(dir)?;
+    let live = Live::find(disk, dir, keyring.masters())?;
+    let mut files = segments(disk, dir)?;
     let ids: BTreeSet<_> = files.keys().chain(claims.keys()).copied().collect();
-    let ends = live.as_ref().map(|_| used_bytes(&files)).transpose()?.unwrap_or_default();
+    let ends = live.as_ref().map(|_| used_bytes(disk, &files)).transpose()?.unwrap_or_default();
     let mut audits = Vec::new();
     for id in ids {
         let claims = claims.remove(&id).unwrap_or_default();
-        let mut audit = Audit::new(id, keyring.masters(), claims);
+        let mut audit = Audit::new(disk, id, keyring.masters(), claims);
         audit.run(&files.remove(&id).unwrap_or_default(), ends.get(&id).copied())?;
         audits.push(audit);
     }
@@ -130,13 +133,13 @@ struct Live {
 }
 
 impl Live {
-    fn find(dir: &Path, masters: &Masters) -> Result<Option<Self>, StoreError> {
-        if !Lock::is_held(dir) {
+    fn find(disk: &Disk, dir: &Path, masters: &Masters) -> Result<Option<Self>, StoreError> {
+        if !Lock::is_held(disk, dir) {
             return Ok(None);
         }
         let mut synced_through = CommitNo(0);
-        for path in segments(dir)?.values().filter_map(|paths| paths.last()) {
-            let file = File::open(path)?;
+        for path in segments(disk, dir)?.values().filter_map(|paths| paths.last()) {
+            let file = disk.open(path)?;
             // A header that does not read is told of when the log is read.
             let Ok((header, _, header_bytes)) = read_head(&file, masters) else { continue };
             let (pieces, _) = scan(&file.read_from(header_bytes)?, 0);
@@ -151,23 +154,40 @@ impl Live {
 /// How far each log's last segment is written: what comes behind that later is not looked at, so that one
 /// reading does not show an unfinished frame and, behind it, finished ones.
 fn used_bytes(
+    disk: &Disk,
     files: &BTreeMap<StreamId, Vec<PathBuf>>,
 ) -> Result<BTreeMap<StreamId, usize>, StoreError> {
     let last = files.iter().filter_map(|(id, paths)| Some((id, paths.last()?)));
     let used = last.map(|(id, path)| {
-        let bytes = File::open(path)?.read_from(0)?;
+        let bytes = disk.open(path)?.read_from(0)?;
         Ok((*id, bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)))
     });
     used.collect()
 }
 
 /// The checkpoints in the folder, and complaints of those that do not read.
-fn kept(dir: &Path, keyring: &Keyring) -> Result<BTreeMap<StreamId, Vec<Claim>>, StoreError> {
+fn kept(
+    disk: &Disk,
+    dir: &Path,
+    keyring: &Keyring,
+    live: bool,
+) -> Result<BTreeMap<StreamId, Vec<Claim>>, StoreError> {
     let mut claims = BTreeMap::new();
-    for path in disk::list(&dir.join(checkpoint::FOLDER))? {
+    for path in disk.list(&dir.join(checkpoint::FOLDER))? {
         let Some(id) = checkpoint::identify(&path) else { continue };
-        let of_log = match checkpoint::load(dir, id, keyring) {
-            Ok(notes) => notes.into_iter().map(Claim::Note).collect(),
+        let of_log = match checkpoint::load(disk, dir, id, keyring) {
+            Ok((notes, whole)) => {
+                let unfinished = || {
+                    Claim::Fault(LogError {
+                        kind: Fault::Torn,
+                        segment: None,
+                        seq: None,
+                        message: format!("{}: its last note is not whole", path.display()),
+                    })
+                };
+                let unfinished = (!whole && !live).then(unfinished);
+                notes.into_iter().map(Claim::Note).chain(unfinished).collect()
+            }
             Err(StoreError::Damaged { reason, .. }) => vec![Claim::Fault(LogError {
                 kind: Fault::Signature,
                 segment: None,
@@ -188,7 +208,7 @@ fn given(options: &VerifyOptions, keyring: &Keyring, claims: &mut BTreeMap<Strea
         Claim::Fault(LogError { kind: Fault::Signature, segment: None, seq: None, message })
     };
     let read = note::parse_keys(keys).and_then(|keys| {
-        let notes = note::parse_all(notes, false)?;
+        let notes = note::parse_all(notes)?;
         if notes.is_empty() { Err(NoteError::Form("it is empty")) } else { Ok((keys, notes)) }
     });
     let (keys, notes) = match read {
@@ -221,14 +241,14 @@ fn log_of(note: &Checkpoint, keyring: &Keyring) -> Option<StreamId> {
 }
 
 /// Each log's segments, in order.
-fn segments(dir: &Path) -> Result<BTreeMap<StreamId, Vec<PathBuf>>, StoreError> {
+fn segments(disk: &Disk, dir: &Path) -> Result<BTreeMap<StreamId, Vec<PathBuf>>, StoreError> {
     let mut files = BTreeMap::<StreamId, Vec<PathBuf>>::new();
-    for folder in disk::list(dir)? {
+    for folder in disk.list(dir)? {
         let name = folder.file_name().and_then(|name| name.to_str());
         if name.is_none_or(|name| name.parse::<LogId>().is_err()) {
             continue;
         }
-        for path in disk::list(&folder)? {
+        for path in disk.list(&folder)? {
             if let Some((id, _)) = identify(dir, &path) {
                 files.entry(id).or_default().push(path);
             }

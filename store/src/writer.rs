@@ -3,11 +3,12 @@
 
 use crate::{
     crypt,
-    disk::{self, File},
+    disk::File,
     error::StoreError,
     frame::{self, Header, Kind},
     opened::{BlockRef, Opened},
     queue::Request,
+    room,
     seal::SealJob,
     segment::{self, SegmentHeader},
     shared::Shared,
@@ -16,14 +17,12 @@ use crate::{
     table::Rows,
     tree::{self, Frontier},
 };
-use custos_event::{Commit, CommitNo, Committed, Entry, Seq, Timestamp, wire::put_varint};
+use custos_event::{Commit, CommitNo, Committed, Entry, LogId, Seq, Timestamp, wire::put_varint};
 use std::{
     collections::HashMap,
     sync::{Arc, mpsc::SyncSender},
 };
 
-/// Room is reserved in steps of 16 MiB, about what 64 MiB raw come to: one step for most segments.
-const RESERVE_BYTES: u64 = 16 << 20;
 /// Level 1 of zstd: 640 MB/s a core; sealing compresses better, later.
 const LEVEL: i32 = 1;
 pub(crate) const FIRST_KEY: u32 = 1;
@@ -88,7 +87,9 @@ impl Writer {
     /// Makes one frame of the group and writes it, or tells each of its callers why not.
     fn commit(&mut self, group: Vec<Request>) {
         let Some(id) = group.first().map(Request::stream) else { return };
-        let written = self.prepare(id).and_then(|()| self.encode(id, &group));
+        let written = self.admit(id);
+        let written =
+            written.and_then(|()| self.prepare(id)).and_then(|()| self.encode(id, &group));
         let written = written.and_then(|encoded| {
             self.shared.queue.wait_synced()?;
             self.write(id, encoded)
@@ -96,8 +97,9 @@ impl Writer {
         match written {
             Ok((header, block)) => self.send(id, group, header, block),
             Err(error) => {
-                let full = matches!(error, StoreError::Full { .. });
-                if !full {
+                if matches!(error, StoreError::Full { .. }) {
+                    room::pause(&self.shared);
+                } else {
                     tracing::error!(error = %error.chain(), "cannot write the log");
                     self.shared.queue.fail(&error.chain());
                 }
@@ -107,6 +109,34 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// While intake pauses, only the journal is written.
+    fn admit(&self, id: StreamId) -> Result<(), StoreError> {
+        if id.0.is_telemetry() && self.shared.room.paused().is_some() {
+            return Err(StoreError::Full { path: self.shared.dir.clone() });
+        }
+        Ok(())
+    }
+
+    /// Makes room in a log's file from `from` up to `end` and some more, and says up to where. For events
+    /// only what is not needed otherwise; for the journal all there is.
+    fn reserve(&self, log: LogId, file: &File, (from, end): (u64, u64)) -> Result<u64, StoreError> {
+        let shared = &*self.shared;
+        let wanted = end.next_multiple_of(room::step(&shared.options));
+        if log.is_telemetry() && !room::allows(shared, wanted - from)? {
+            return Err(StoreError::Full { path: shared.dir.clone() });
+        }
+        match file.reserve(from, wanted) {
+            Err(StoreError::Full { .. }) if !log.is_telemetry() => {}
+            other => return other.map(|()| wanted),
+        }
+        let least = end.next_multiple_of(room::SMALL_STEP_BYTES);
+        match file.reserve(from, least) {
+            Err(StoreError::Full { .. }) if room::give_up(shared)? => file.reserve(from, least)?,
+            other => other?,
+        }
+        Ok(least)
     }
 
     /// Sees to it that the log has a segment with room.
@@ -145,16 +175,17 @@ impl Writer {
             peaks: durable.frontier.peaks().to_vec(),
         };
         let folder = segment::folder(&self.shared.dir, id.0);
-        disk::create_dir(&folder)?;
+        let disk = self.shared.disk();
+        disk.create_dir(&folder)?;
         let path = folder.join(segment::file_name(id.1, header.number));
-        let file = File::create(&path)?;
+        let file = disk.create(&path)?;
         let made =
-            self.fill_head(&file, &header).and_then(|made| disk::sync_dir(&folder).map(|()| made));
-        let (key, header_bytes) = match made {
+            self.fill_head(&file, &header).and_then(|made| disk.sync_dir(&folder).map(|()| made));
+        let (key, header_bytes, reserved) = match made {
             Ok(made) => made,
             Err(error) => {
                 if matches!(error, StoreError::Full { .. }) {
-                    disk::remove(&path)?;
+                    disk.remove(&path)?;
                 }
                 return Err(error);
             }
@@ -173,7 +204,7 @@ impl Writer {
             opened,
             frontier: durable.frontier,
             end: header_bytes,
-            reserved: RESERVE_BYTES.max(header_bytes),
+            reserved,
             raw_bytes: 0,
             counter: 0,
         })
@@ -183,14 +214,14 @@ impl Writer {
         &self,
         file: &File,
         header: &SegmentHeader,
-    ) -> Result<(crypt::Key, u64), StoreError> {
+    ) -> Result<(crypt::Key, u64, u64), StoreError> {
         let key = crypt::random()?;
         let bytes = header.encode(&key, self.shared.keyring.masters(), crypt::random()?);
         let bytes = bytes.map_err(|e| e.at(file.path()))?;
-        file.reserve(0, RESERVE_BYTES.max(bytes.len() as u64))?;
+        let reserved = self.reserve(header.log, file, (0, bytes.len() as u64))?;
         file.write_at(0, &bytes)?;
         file.sync()?;
-        Ok((crypt::Key::new(&key), bytes.len() as u64))
+        Ok((crypt::Key::new(&key), bytes.len() as u64, reserved))
     }
 
     fn encode(&mut self, id: StreamId, group: &[Request]) -> Result<Encoded, StoreError> {
@@ -239,15 +270,17 @@ impl Writer {
 
     /// Writes a frame into reserved room. Without room nothing of it stays.
     fn write(&mut self, id: StreamId, encoded: Encoded) -> Result<(Header, BlockRef), StoreError> {
-        let active = self.active.get_mut(&id).ok_or(StoreError::Closed)?;
-        let file = &active.opened.file;
         let len = encoded.frame.len() as u64;
+        let active = self.active.get(&id).ok_or(StoreError::Closed)?;
         let end = active.end + len;
-        if end > active.reserved {
-            let reserved = end.next_multiple_of(RESERVE_BYTES);
-            file.reserve(active.reserved, reserved)?;
-            active.reserved = reserved;
-        }
+        let reserved = if end > active.reserved {
+            self.reserve(id.0, &active.opened.file, (active.reserved, end))?
+        } else {
+            active.reserved
+        };
+        let active = self.active.get_mut(&id).ok_or(StoreError::Closed)?;
+        active.reserved = reserved;
+        let file = &active.opened.file;
         if let Err(error) = file.write_at(active.end, &encoded.frame) {
             if matches!(error, StoreError::Full { .. }) {
                 file.truncate(active.end)?;

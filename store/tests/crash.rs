@@ -21,7 +21,8 @@ use std::{
 };
 
 const CHILD: &str = "CUSTOS_STORE_CRASH_CHILD";
-const ROUNDS: usize = 25;
+/// With the appends of two threads under way all the time, nearly every kill comes in the middle of one.
+const ROUNDS: (usize, usize) = (25, 1_000);
 
 fn wanted() -> Options {
     let mut wanted = options();
@@ -48,9 +49,28 @@ fn append_for_ever(store: &Store, log: LogId) {
     for n in 0_u64.. {
         let text = format!("{} {n} of {log}", std::process::id()).repeat(1 + (n % 40) as usize);
         let append: Append = append(log, &[&text, "second"]);
+        say(&format!("begun {log}\n"));
         let place = store.append_blocking(append).unwrap();
-        let line = format!("acked {log} {} {} {text}\n", place.commit, place.first);
-        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+        say(&format!("acked {log} {} {} {text}\n", place.commit, place.first));
+    }
+}
+
+fn say(line: &str) {
+    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+}
+
+/// Appends that were begun and not acknowledged when the child died: the kill came while they were under way.
+#[derive(Default)]
+struct UnderWay(std::collections::BTreeSet<String>);
+
+impl UnderWay {
+    fn hear(&mut self, line: &str) {
+        let mut words = line.split(' ');
+        match (words.next(), words.next()) {
+            (Some("begun"), Some(log)) => drop(self.0.insert(log.to_owned())),
+            (Some("acked"), Some(log)) => drop(self.0.remove(log)),
+            _ => {}
+        }
     }
 }
 
@@ -61,8 +81,9 @@ fn no_acknowledged_entry_is_lost_to_kill_9() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut acked = std::collections::BTreeMap::new();
-    let mut torn = 0;
-    for round in 0..ROUNDS {
+    let (mut torn, mut mid_write) = (0, 0);
+    let rounds = rounds(ROUNDS.0, ROUNDS.1);
+    for round in 0..rounds {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["no_acknowledged_entry_is_lost_to_kill_9", "--exact", "--nocapture"])
             .env(CHILD, dir.path())
@@ -70,19 +91,28 @@ fn no_acknowledged_entry_is_lost_to_kill_9() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut count = 0;
-        while count < 20 + round * 7 {
+        let (mut count, mut under_way) = (0, UnderWay::default());
+        while count < 5 + round * 7 % 60 {
             let line = lines.next().unwrap().unwrap();
             count += usize::from(line.starts_with("acked"));
             torn += usize::from(line.starts_with("fact TailCut"));
+            under_way.hear(&line);
             take(&line, &mut acked);
         }
         process.kill().unwrap();
         // What it still said before it died was acknowledged too.
-        lines.map_while(Result::ok).for_each(|line| take(&line, &mut acked));
+        for line in lines.map_while(Result::ok) {
+            under_way.hear(&line);
+            take(&line, &mut acked);
+        }
         process.wait().unwrap();
+        mid_write += usize::from(!under_way.0.is_empty());
     }
-    println!("{} acknowledged, {torn} torn tails", acked.len());
+    println!(
+        "kill -9: {rounds} kills, {mid_write} mid-write, {torn} torn tails, {} acknowledged",
+        acked.len()
+    );
+    assert!(mid_write * 2 >= rounds, "{mid_write} of {rounds} kills came mid-write");
     let (store, _) = Store::open(dir.path(), wanted()).unwrap();
     let seen = follow_all(&store);
     let mut next = std::collections::BTreeMap::new();

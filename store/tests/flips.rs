@@ -9,17 +9,6 @@ use custos_event::{Cursor, LogId};
 use custos_store::{Store, StoreError};
 use std::{collections::BTreeMap, time::Duration};
 
-/// A small generator of places, the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-}
-
 /// Sealed segments with and without a dictionary, a closed open one, and two logs.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -71,7 +60,7 @@ fn any_flipped_bit_is_found_and_the_rest_is_read() {
     files.extend(segments(good.path(), LogId::JOURNAL));
     assert!(files.len() >= 5, "{files:?}");
     let mut dice = Dice(2026);
-    for round in 0..400 {
+    for round in 0..rounds(400, 10_000) {
         let path = &files[dice.roll(files.len())];
         let whole = std::fs::read(path).unwrap();
         let mut bytes = whole.clone();
@@ -101,7 +90,7 @@ fn a_start_on_a_flipped_bit_reads_all_that_it_did_not_touch() {
     };
     let names: Vec<_> = segments(good.path(), LogId::TELEMETRY);
     let mut dice = Dice(7);
-    for _ in 0..40 {
+    for _ in 0..rounds(40, 1_000) {
         let copy = tempfile::tempdir().unwrap();
         copy_tree(good.path(), copy.path());
         let path = &names[dice.roll(names.len())];

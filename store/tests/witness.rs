@@ -30,7 +30,7 @@ fn folder() -> (tempfile::TempDir, String, String) {
 
 fn check(dir: &Path, note: &str, keys: &str, expected: &[Fault]) {
     let checkpoint = Some((note.to_owned(), keys.to_owned()));
-    let reports = verify(dir, &VerifyOptions { checkpoint, master_key: None }).unwrap();
+    let reports = verify(dir, &VerifyOptions { checkpoint, ..VerifyOptions::default() }).unwrap();
     let errors: Vec<_> = reports.iter().flat_map(|report| &report.errors).collect();
     let kinds: Vec<_> = errors.iter().map(|error| error.kind).collect();
     assert_eq!(kinds, expected, "{errors:?}");

@@ -3,6 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses some of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod acked;
+pub mod inode;
+pub mod nonces;
+pub mod twin;
+
 use bytes::Bytes;
 use custos_event::{
     Append, Cursor, Entry, LogId, Timestamp,
@@ -84,4 +89,35 @@ pub fn copy_tree(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// A small generator of places, the same in every run.
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "at most 31 bits")]
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.next() as usize % sides
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+}
+
+/// The long form of a row runs where `CUSTOS_LONG` is set.
+pub fn long() -> bool {
+    std::env::var_os("CUSTOS_LONG").is_some()
+}
+
+/// Short or long.
+pub fn rounds(short: usize, long_form: usize) -> usize {
+    if long() { long_form } else { short }
 }
