@@ -38,6 +38,19 @@ fn is_canonical(field: &str) -> bool {
     OURS.iter().any(|prefix| field.starts_with(prefix)) || ecs::NAMES.contains(&field)
 }
 
+/// Whether only the events of `source` themselves can have a value at the canonical `name`, and no decoder
+/// adds one: of Windows, Zeek and `CloudTrail`, whose decoders add nothing but ECS fields. Of other sources
+/// nothing is promised.
+pub(crate) fn is_native(source: &EventSource, name: &str) -> bool {
+    let native: &[&str] = match source.product {
+        "windows" => &["winlog.", "message", "tags"],
+        "zeek" => &["zeek."],
+        "aws" => &["aws."],
+        _ => return false,
+    };
+    native.iter().any(|start| name.starts_with(start)) || !ecs::NAMES.contains(&name)
+}
+
 /// Where a source keeps the fields of its own object.
 fn own(source: &EventSource) -> &'static [&'static str] {
     match source.product {

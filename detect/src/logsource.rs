@@ -7,7 +7,7 @@ mod sources;
 mod windows;
 
 use crate::rule::RuleSource;
-use custos_event::{FieldId, FieldTable, ParsedEvent, Shape, ValueRef, ecs};
+use custos_event::{FieldId, FieldTable, ParsedEvent, Shape, ValueRef, Values, Written, ecs};
 
 /// What an event is to Sigma. Two events of one source ask the same rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -66,6 +66,8 @@ pub(crate) struct Clues<'e> {
     pub(crate) event_id: Option<i64>,
     pub(crate) registry_event: Option<&'e str>,
     pub(crate) zeek_path: Option<&'e str>,
+    /// One of them is written with escapes, and not known therefore.
+    escaped: bool,
 }
 
 impl Deciding {
@@ -78,43 +80,55 @@ impl Deciding {
 
     /// The source of `event`.
     pub(crate) fn source(&self, event: &ParsedEvent) -> EventSource {
-        let shape = event.header.shape;
-        if let Some((_, source)) = BY_SHAPE.iter().find(|(known, _)| *known == shape) {
-            return *source;
-        }
-        let clues = self.clues(event);
-        if clues.channel.is_some() || WINDOWS.contains(&shape) {
-            return windows::source(&clues);
-        }
-        if shape == Shape::Zeek {
-            return sources::zeek(clues.zeek_path.unwrap_or_default());
-        }
-        sources::dataset(clues.dataset.unwrap_or_default())
+        self.known_source(event).unwrap_or_default()
     }
 
-    fn clues<'e>(&self, event: &'e ParsedEvent) -> Clues<'e> {
+    /// The same; `None` where what decides it is held with escapes in it.
+    pub(crate) fn known_source<E: Values>(&self, event: &E) -> Option<EventSource> {
+        let shape = event.shape();
+        if let Some((_, source)) = BY_SHAPE.iter().find(|(known, _)| *known == shape) {
+            return Some(*source);
+        }
+        let clues = self.clues(event);
+        if clues.escaped {
+            return None;
+        }
+        Some(if clues.channel.is_some() || WINDOWS.contains(&shape) {
+            windows::source(&clues)
+        } else if shape == Shape::Zeek {
+            sources::zeek(clues.zeek_path.unwrap_or_default())
+        } else {
+            sources::dataset(clues.dataset.unwrap_or_default())
+        })
+    }
+
+    fn clues<'e, E: Values>(&self, event: &'e E) -> Clues<'e> {
         let mut clues = Clues::default();
-        for (field, value) in event.iter() {
-            match field {
-                ecs::EVENT_DATASET => keep(&mut clues.dataset, value),
-                ecs::WINLOG_CHANNEL => keep(&mut clues.channel, value),
-                ecs::WINLOG_PROVIDER_NAME => keep(&mut clues.provider, value),
-                ecs::WINLOG_EVENT_ID => clues.event_id = clues.event_id.or_else(|| number(value)),
-                field if field == self.registry_event => keep(&mut clues.registry_event, value),
-                field if field == self.zeek_path => keep(&mut clues.zeek_path, value),
-                _ => {}
+        for at in 0..event.count() {
+            let clue = match event.field(at) {
+                ecs::EVENT_DATASET => &mut clues.dataset,
+                ecs::WINLOG_CHANNEL => &mut clues.channel,
+                ecs::WINLOG_PROVIDER_NAME => &mut clues.provider,
+                ecs::WINLOG_EVENT_ID => {
+                    clues.event_id = clues.event_id.or_else(|| number(event, at));
+                    continue;
+                }
+                field if field == self.registry_event => &mut clues.registry_event,
+                field if field == self.zeek_path => &mut clues.zeek_path,
+                _ => continue,
+            };
+            let written = event.written(at);
+            clues.escaped |= written.kind == Written::ESCAPED;
+            if written.kind == Written::TEXT {
+                clue.get_or_insert(written.text);
             }
         }
         clues
     }
 }
 
-fn keep<'e>(clue: &mut Option<&'e str>, value: ValueRef<'e>) {
-    *clue = clue.or(value.as_str());
-}
-
-fn number(value: ValueRef<'_>) -> Option<i64> {
-    match value {
+fn number<E: Values>(event: &E, at: usize) -> Option<i64> {
+    match event.value(at, &mut String::new()) {
         ValueRef::Int(number) => Some(number),
         ValueRef::Str(text) => text.parse().ok(),
         ValueRef::Null | ValueRef::Bool(_) | ValueRef::UInt(_) | ValueRef::Float(_) => None,

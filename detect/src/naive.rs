@@ -74,7 +74,11 @@ impl<'e> Question<'e> {
     fn values(&self, field: Option<&str>) -> Vec<ValueRef<'e>> {
         let real = |value: &ValueRef<'_>| *value != ValueRef::Null;
         let Some(field) = field else {
-            return self.event.iter().map(|(_, value)| value).filter(real).collect();
+            // What its decoder makes of a text is part of the text; of an object it adds words of its own.
+            if self.event.header.shape == Shape::Text {
+                return self.event.iter().map(|(_, value)| value).filter(real).collect();
+            }
+            return self.event.native().filter(real).collect();
         };
         let paths = fields::paths(&self.source, field);
         let mut found = Vec::new();

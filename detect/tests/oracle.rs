@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Bench, ids};
-use custos_detect::{Rule, naive, parse};
-use custos_event::{ParsedEvent, Shape, Timestamp, ecs};
+use custos_detect::{Engine, Rule, naive, parse};
+use custos_event::{ParsedEvent, Scan, Scanned, Shape, Timestamp, ecs};
 use proptest::prelude::*;
 
 /// Few letters, so that texts meet: with cases, a letter that grows in lower case, one whose upper case
@@ -47,7 +47,10 @@ fn item() -> impl Strategy<Value = String> {
             .prop_map(|(field, values)| format!("\"{field}\": [{}]", values.join(", "))),
         6 => many(vec![
             "|contains", "|startswith", "|endswith", "|contains|all", "|cased", "|contains|cased",
-            "|windash|contains", "|startswith|cased", "|neq", "|endswith|neq",
+            "|windash|contains", "|startswith|cased", "|neq", "|endswith|neq", "|windash",
+            "|windash|startswith|cased", "|base64offset|contains", "|base64|contains",
+            "|wide|base64offset|contains", "|utf16|base64", "|utf16be|contains", "|contains|all|neq",
+            "|expand|contains",
         ]),
         2 => one(
             vec!["|re", "|re|i", "|re|i|s"],
@@ -55,8 +58,10 @@ fn item() -> impl Strategy<Value = String> {
         ),
         1 => one(vec!["", "|neq"], vec!["null"]),
         1 => one(vec!["|exists"], vec!["true", "false"]),
-        1 => one(vec!["|gt", "|lte"], vec!["1", "9.5"]),
-        1 => one(vec!["|fieldref", "|fieldref|contains", "|fieldref|cased"], vec!["f", "g", "h.i"]),
+        1 => one(vec!["|gt", "|lte", "|gte", "|lt", "|gte|neq"], vec!["1", "9.5"]),
+        1 => one(vec!["|cidr", "|cidr|neq"], vec!["10.0.0.0/8", "'::ffff:0:0/96'", "1.1.1.1", "'::/0'"]),
+        1 => one(vec!["|hour", "|day|gt", "|year", "|week|lte", "|minute", "|month|neq"], vec!["1", "2026"]),
+        1 => one(vec!["|fieldref", "|fieldref|contains", "|fieldref|cased", "|fieldref|neq", "|fieldref|endswith"], vec!["f", "g", "h.i"]),
         1 => prop::collection::vec(text(), 1..3).prop_map(|words| {
             let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
             format!("\"|all\": [{}]", words.join(", "))
@@ -123,6 +128,11 @@ fn event() -> impl Strategy<Value = (bool, String)> {
             1 => Just("null".to_owned()),
             1 => Just("true".to_owned()),
             1 => Just("1.5".to_owned()),
+            1 => prop::sample::select(vec![
+                "\"10.1.2.3\"", "\"::ffff:10.1.2.3\"", "\"fe80::1\"", "\"2026-01-02T01:01:00Z\"",
+                "\"2026-01-01 01:00:00\"", "\"YWI=\"", "\"xxYWJj\"", "\"a\\u0000b\\u0000\"",
+            ])
+            .prop_map(str::to_owned),
             1 => prop::collection::vec(text(), 0..3)
                 .prop_map(|texts| serde_json::Value::from(texts).to_string()),
         ]
@@ -156,6 +166,17 @@ fn read(bench: &mut Bench, windows: bool, json: &str) -> ParsedEvent {
     event
 }
 
+/// The rules that match the event where it stands; `None` where it has to be read whole.
+fn scanned(bench: &mut Bench, engine: &mut Engine, json: &str) -> Option<Vec<String>> {
+    let mut scan = Scan::default();
+    if !bench.parser.scan(Shape::NxlogFlat, json, &mut scan) {
+        return None;
+    }
+    let event = Scanned { text: json, shape: Shape::NxlogFlat, scan: &scan, own: scan.len() };
+    let matched = engine.evaluate_scanned(&event)?.to_vec();
+    Some(matched.into_iter().map(|rule| engine.ruleset().rule(rule).id.to_string()).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_500))]
 
@@ -178,7 +199,10 @@ proptest! {
                 .filter(|rule| naive::matches(rule, &event, &bench.table))
                 .map(|rule| rule.id.to_string())
                 .collect();
-            prop_assert_eq!(ids(&mut engine, &event), expected, "{}", json);
+            prop_assert_eq!(ids(&mut engine, &event), &*expected, "{}", json);
+            if let Some(scanned) = windows.then(|| scanned(&mut bench, &mut engine, &json)).flatten() {
+                prop_assert_eq!(scanned, expected, "scanned: {}", json);
+            }
         }
     }
 }

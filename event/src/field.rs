@@ -5,12 +5,8 @@ use crate::{
     ecs,
     shape::{KeyForm, LIFTS, Shape},
 };
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
-use std::{
-    hash::BuildHasher,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use hashbrown::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A canonical field name's number in this process. Numbers below `ecs::NAMES.len()` are also the
 /// stored ones; the others hold only while the process lives.
@@ -28,7 +24,14 @@ impl FieldId {
 
 /// A place in a source's own object: which key came before decides what the next one means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Node(u32);
+pub struct Node(pub(crate) u32);
+
+impl Node {
+    /// Tells it from others; small where few names were met.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// 65,536 names of at most 512 bytes: 32 MiB if somebody fills it on purpose; the public rule corpus and
 /// all recorded data together need about 4,000.
@@ -115,7 +118,7 @@ impl FieldTable {
         self.len() == 0
     }
 
-    fn child(&self, node: Node, key: &str) -> (Node, FieldId) {
+    pub(crate) fn child(&self, node: Node, key: &str) -> (Node, FieldId) {
         let mut names = self.lock();
         let child = names.child(node, key);
         (child, names.field_of(child))
@@ -198,84 +201,9 @@ impl Shape {
     }
 }
 
-/// Reads events of one thread: remembers the names it has met, so that it locks nothing for them.
-#[derive(Debug, Clone)]
-pub struct Parser {
-    table: Arc<FieldTable>,
-    edges: HashTable<Edge>,
-    keys: String,
-}
-
-#[derive(Debug, Clone)]
-struct Edge {
-    from: Node,
-    key: (u32, u32),
-    to: Node,
-    field: FieldId,
-}
-
-const HASH: FixedState = FixedState::with_seed(0x0063_7573_746f_7321);
-
-fn hash(node: Node, key: &str) -> u64 {
-    HASH.hash_one((node, key))
-}
-
-impl Parser {
-    pub fn new(table: Arc<FieldTable>) -> Self {
-        Self { table, edges: HashTable::new(), keys: String::new() }
-    }
-
-    pub fn table(&self) -> &Arc<FieldTable> {
-        &self.table
-    }
-
-    /// Where `key` leads from `node`, and the field that a value found there belongs to.
-    pub(crate) fn child(&mut self, node: Node, key: &str) -> (Node, FieldId) {
-        let hash_of_key = hash(node, key);
-        let text = |edge: &Edge| self.keys.get(edge.key.0 as usize..edge.key.1 as usize);
-        let known = self.edges.find(hash_of_key, |e| e.from == node && text(e) == Some(key));
-        if let Some(edge) = known {
-            return (edge.to, edge.field);
-        }
-        let (to, field) = self.table.child(node, key);
-        if field != FieldId::OVERFLOW {
-            self.remember(node, key, to, field);
-        }
-        (to, field)
-    }
-
-    fn remember(&mut self, from: Node, key: &str, to: Node, field: FieldId) {
-        let (Ok(start), Ok(end)) =
-            (u32::try_from(self.keys.len()), u32::try_from(self.keys.len() + key.len()))
-        else {
-            return;
-        };
-        self.keys.push_str(key);
-        let keys = &self.keys;
-        self.edges.insert_unique(
-            hash(from, key),
-            Edge { from, key: (start, end), to, field },
-            |e| hash(e.from, keys.get(e.key.0 as usize..e.key.1 as usize).unwrap_or_default()),
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_name_has_one_number_whichever_shape_led_to_it() {
-        let table = Arc::new(FieldTable::new());
-        let mut parser = Parser::new(Arc::clone(&table));
-        let (event, _) = parser.child(Shape::EvtxJson.root(), "Event");
-        let (data, _) = parser.child(event, "EventData");
-        let (_, lifted) = parser.child(data, "Process Name");
-        let (_, flat) = parser.child(Shape::NxlogFlat.root(), "ProcessName");
-        assert_eq!(lifted, flat);
-        assert_eq!(&*table.name(flat), "winlog.event_data.ProcessName");
-        assert_eq!(table.get("winlog.event_data.ProcessName"), Some(flat));
-    }
 
     #[test]
     fn a_flood_of_names_ends_at_the_limit_and_leaves_the_known_ones_alone() {

@@ -1,7 +1,7 @@
 //! The vocabulary of Custos: what every stage says to every other one. Pure: no clock, no disk, no network.
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
-//! event is made of), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
+//! event is made of), [`scan`] and [`values`] (how rules see it), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
 //! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are),
 //! [`commit`] (how both enter and leave the log).
 
@@ -14,13 +14,16 @@ pub mod field;
 pub mod flatten;
 pub mod id;
 pub mod parsed;
+mod parser;
 pub mod private;
 pub mod record;
 pub mod respond;
+pub mod scan;
 pub mod shape;
 pub mod suggest;
 pub mod time;
 pub mod value;
+pub mod values;
 pub mod wire;
 pub mod yaml;
 
@@ -28,11 +31,14 @@ pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};
-pub use field::{FieldId, FieldTable, Parser};
+pub use field::{FieldId, FieldTable};
 pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
 pub use parsed::{Flags, Header, ParsedEvent};
+pub use parser::Parser;
 pub use private::Private;
 pub use respond::{IncidentId, RunId, TaskId};
+pub use scan::Scan;
 pub use shape::Shape;
 pub use time::{Clock, Timestamp};
 pub use value::ValueRef;
+pub use values::{Scanned, Values, Written};

@@ -1,8 +1,10 @@
 //! An event in memory: who said it, the bytes as stored, and its values by field.
 
 use crate::{
-    field::{FieldId, Parser},
+    field::FieldId,
     flatten::{FlattenError, flatten},
+    parser::Parser,
+    scan::Scan,
     shape::Shape,
     time::Timestamp,
     value::ValueRef,
@@ -156,6 +158,19 @@ impl Leaves {
         self.leaves.push(Leaf { field, origin, kind, alias_of: FieldId::OVERFLOW, bits });
     }
 
+    /// Every (field, value), in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (FieldId, ValueRef<'_>)> {
+        self.leaves.iter().map(|leaf| (leaf.field, self.value(leaf)))
+    }
+
+    /// Appends what was scanned from `text`.
+    fn take(&mut self, scan: &Scan, text: &str) {
+        let mut scratch = String::new();
+        for mark in &scan.marks {
+            self.push(mark.field, mark.value(text, &mut scratch));
+        }
+    }
+
     fn value(&self, leaf: &Leaf) -> ValueRef<'_> {
         match leaf.kind {
             Kind::Null => ValueRef::Null,
@@ -197,7 +212,7 @@ impl ParsedEvent {
         if header.shape.is_json() {
             values.text.reserve(raw.len());
             values.leaves.reserve(LEAVES_USUAL);
-            flatten(parser, header.shape, &raw, &mut values)?;
+            read(parser, header.shape, &raw, &mut values)?;
         }
         Ok(Self { header, raw, values })
     }
@@ -232,7 +247,28 @@ impl ParsedEvent {
 
     /// Every (field, value), native ones first, in document order.
     pub fn iter(&self) -> impl Iterator<Item = (FieldId, ValueRef<'_>)> {
-        self.values.leaves.iter().map(|leaf| (leaf.field, self.values.value(leaf)))
+        self.values.iter()
+    }
+
+    /// Every value that the source itself gave, in document order.
+    pub fn native(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        let native = |leaf: &&Leaf| leaf.origin == Origin::Native;
+        self.values.leaves.iter().filter(native).map(|leaf| self.values.value(leaf))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.leaves.len()
+    }
+
+    /// Field and origin of value number `at`.
+    pub(crate) fn leaf(&self, at: usize) -> (FieldId, Origin) {
+        let leaf = self.values.leaves.get(at);
+        leaf.map_or((FieldId::OVERFLOW, Origin::Native), |leaf| (leaf.field, leaf.origin))
+    }
+
+    /// Value number `at`.
+    pub(crate) fn nth(&self, at: usize) -> ValueRef<'_> {
+        self.values.leaves.get(at).map_or(ValueRef::Null, |leaf| self.values.value(leaf))
     }
 
     /// Every (field, value) that a decoder or an enrichment added: the ECS reading of the event.
@@ -273,4 +309,21 @@ impl ParsedEvent {
             + self.values.leaves.len() * size_of::<Leaf>()
             + size_of::<Self>()
     }
+}
+
+/// By the quick way where it leads to the end, else by the complete one, which also judges.
+fn read(
+    parser: &mut Parser,
+    shape: Shape,
+    raw: &[u8],
+    values: &mut Leaves,
+) -> Result<(), FlattenError> {
+    let Ok(text) = std::str::from_utf8(raw) else { return flatten(parser, shape, raw, values) };
+    let mut scan = std::mem::take(&mut parser.scan);
+    let is_whole = parser.scan(shape, text, &mut scan);
+    if is_whole {
+        values.take(&scan, text);
+    }
+    parser.scan = scan;
+    if is_whole { Ok(()) } else { flatten(parser, shape, raw, values) }
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     ecs,
-    field::{FieldId, FieldTable, Parser},
+    field::{FieldId, FieldTable},
     flatten::FlattenError,
     parsed::{Flags, Header, Origin, ParsedEvent, Protection, Whole},
+    parser::Parser,
     shape::Shape,
     time::Timestamp,
     value::ValueRef,

@@ -4,6 +4,9 @@
 //! length of letters in use: most places are ruled out by one bit of a small table, the others by a
 //! comparison. Unlike an automaton, no step waits for the one before, nothing is lower-cased, and the
 //! tables of 5,000 texts stay below 300 KB (docs/decisions/0005-rarest-letters.md).
+//!
+//! Where all texts have seven letters or more, each is known by the letters at four places in a row, and
+//! only every fourth place of a value is looked at: one of the four falls there.
 
 use hashbrown::HashMap;
 
@@ -24,6 +27,8 @@ pub(crate) struct Grams {
 #[derive(Debug)]
 struct Scan {
     letters: usize,
+    /// Every so many places of a value are looked at.
+    stride: usize,
     /// Bit h is set if some text's letters have the hash h.
     filter: Vec<u64>,
     filter_shift: u32,
@@ -55,15 +60,24 @@ impl Grams {
         }
         let mut bytes = Vec::new();
         let mut by_letters: [Vec<Entry>; 4] = Default::default();
+        let stride = stride(texts);
         for (text, number) in texts.iter().filter(|(text, _)| !text.is_empty()) {
             let letters = text.len().min(4);
-            let (offset, gram) = rarest(text.as_bytes(), letters, &counts);
+            let stride = if letters == 4 { stride } else { 1 };
             let (start, len) = (number_of(bytes.len()), number_of(text.len()));
             bytes.extend_from_slice(text.as_bytes());
-            by_letters[letters - 1].push(Entry { gram, offset, start, len, text: *number });
+            let first = rarest(text.as_bytes(), letters, stride, &counts);
+            for (offset, window) in
+                text.as_bytes().windows(letters).enumerate().skip(first).take(stride)
+            {
+                let (gram, offset) = (gram(window), number_of(offset));
+                by_letters[letters - 1].push(Entry { gram, offset, start, len, text: *number });
+            }
         }
         let scans = (1..).zip(by_letters).filter(|(_, entries)| !entries.is_empty());
-        Self { scans: scans.map(|(letters, entries)| Scan::new(letters, entries)).collect(), bytes }
+        let scan =
+            |(letters, entries)| Scan::new(letters, if letters == 4 { stride } else { 1 }, entries);
+        Self { scans: scans.map(scan).collect(), bytes }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -73,18 +87,20 @@ impl Grams {
     /// Calls `found` with each text in `value`, perhaps more than once. The value is all ASCII, or folded.
     pub(crate) fn scan(&self, value: &[u8], mut found: impl FnMut(u32)) {
         for scan in &self.scans {
-            match scan.letters {
-                1 => scan.run::<1>(value, &self.bytes, &mut found),
-                2 => scan.run::<2>(value, &self.bytes, &mut found),
-                3 => scan.run::<3>(value, &self.bytes, &mut found),
-                _ => scan.run::<4>(value, &self.bytes, &mut found),
+            match (scan.letters, scan.stride) {
+                (1, _) => scan.run::<1, 1>(value, &self.bytes, &mut found),
+                (2, _) => scan.run::<2, 1>(value, &self.bytes, &mut found),
+                (3, _) => scan.run::<3, 1>(value, &self.bytes, &mut found),
+                (_, 1) => scan.run::<4, 1>(value, &self.bytes, &mut found),
+                (_, 2) => scan.run::<4, 2>(value, &self.bytes, &mut found),
+                (_, _) => scan.run::<4, 4>(value, &self.bytes, &mut found),
             }
         }
     }
 }
 
 impl Scan {
-    fn new(letters: usize, mut entries: Vec<Entry>) -> Self {
+    fn new(letters: usize, stride: usize, mut entries: Vec<Entry>) -> Self {
         let log = |n: usize| n.next_power_of_two().trailing_zeros();
         let filter_log =
             log(entries.len() * FILTER_BITS_PER_TEXT).clamp(FILTER_LOG_MIN, FILTER_LOG_MAX);
@@ -100,12 +116,17 @@ impl Scan {
         let starts = (0..=1_u32 << start_log)
             .map(|n| number_of(entries.partition_point(|entry| bucket(entry) < n)))
             .collect();
-        Self { letters, filter, filter_shift, starts, start_shift, entries }
+        Self { letters, stride, filter, filter_shift, starts, start_shift, entries }
     }
 
     #[inline]
-    fn run<const LETTERS: usize>(&self, value: &[u8], bytes: &[u8], found: &mut impl FnMut(u32)) {
-        for (at, window) in value.windows(LETTERS).enumerate() {
+    fn run<const LETTERS: usize, const STRIDE: usize>(
+        &self,
+        value: &[u8],
+        bytes: &[u8],
+        found: &mut impl FnMut(u32),
+    ) {
+        for (at, window) in value.windows(LETTERS).enumerate().step_by(STRIDE) {
             let mut letters = [0; 4];
             letters[..LETTERS].copy_from_slice(window);
             let hash = hash(u32::from_le_bytes(letters) | CASE);
@@ -155,15 +176,29 @@ fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9e37_79b1)
 }
 
-/// Place and value of the letters that the fewest texts have; of equals, the rarest ones in general.
-fn rarest(text: &[u8], letters: usize, counts: &HashMap<u32, u32>) -> (u32, u32) {
+/// How many places in a row every text of four letters or more has room for: four, two or one.
+fn stride(texts: &[(String, u32)]) -> usize {
+    let shortest = texts.iter().map(|(text, _)| text.len()).filter(|len| *len >= 4).min();
+    match shortest {
+        Some(7..) => 4,
+        Some(5..) => 2,
+        Some(_) | None => 1,
+    }
+}
+
+/// The first of `stride` places in a row whose letters the fewest texts have; of equals, the rarest ones in
+/// general.
+fn rarest(text: &[u8], letters: usize, stride: usize, counts: &HashMap<u32, u32>) -> usize {
     let rank = |window: &[u8]| {
         let count = counts.get(&gram(window)).copied().unwrap_or(0);
         (count, window.iter().map(|letter| commonness(*letter)).sum::<u32>())
     };
-    let windows = text.windows(letters).enumerate();
-    let best = windows.min_by_key(|(_, window)| rank(window));
-    best.map_or((0, CASE), |(at, window)| (number_of(at), gram(window)))
+    let ranks: Vec<_> = text.windows(letters).map(rank).collect();
+    let row = |ranks: &[(u32, u32)]| {
+        ranks.iter().fold((0, 0), |sum, rank| (sum.0 + rank.0, sum.1 + rank.1))
+    };
+    let rows = ranks.windows(stride).map(row).enumerate();
+    rows.min_by_key(|(_, rank)| *rank).map_or(0, |(at, _)| at)
 }
 
 /// How common a byte is in logs, roughly.
@@ -204,6 +239,18 @@ mod tests {
         assert_eq!(found(&texts, "lmnop"), [0; 0]);
         assert_eq!(found(&texts, ""), [0; 0]);
         assert_eq!(found(&[], "abc"), [0; 0]);
+    }
+
+    #[test]
+    fn long_texts_are_found_at_every_place_though_few_places_are_looked_at() {
+        for texts in [&["abcdefg", "sekurlsa::x"][..], &["abcde", "sekurlsa::x"], &["abcd"]] {
+            for (number, text) in (0..).zip(texts) {
+                for at in 0..9 {
+                    let value = format!("{}{}", "z".repeat(at), text.to_uppercase());
+                    assert_eq!(found(texts, &value), [number], "{value}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Events in, matching rules out. One engine a thread; all share the compiled ruleset.
 
 mod grams;
+mod memo;
 pub(crate) mod plan;
 mod program;
 mod runner;
@@ -11,10 +12,9 @@ use crate::{
     logsource::EventSource,
     ruleset::{RuleIndex, Ruleset},
 };
-use custos_event::ParsedEvent;
+use custos_event::{ParsedEvent, Scanned, Values};
 use hashbrown::HashMap;
-use runner::Runner;
-use slot::Texts;
+use runner::{Runner, Shared};
 use std::sync::Arc;
 
 /// Evaluates events against a ruleset.
@@ -25,7 +25,7 @@ pub struct Engine {
     /// The source of the event before, and its runner: most events come in runs.
     last: (EventSource, usize),
     runners: Vec<Runner>,
-    texts: Texts,
+    shared: Shared,
     matches: Vec<RuleIndex>,
 }
 
@@ -36,7 +36,7 @@ impl Engine {
             by_source: HashMap::new(),
             last: (EventSource::default(), usize::MAX),
             runners: Vec::new(),
-            texts: Texts::default(),
+            shared: Shared::new(),
             matches: Vec::new(),
         }
     }
@@ -49,20 +49,44 @@ impl Engine {
     pub fn evaluate(&mut self, event: &ParsedEvent) -> &[RuleIndex] {
         self.matches.clear();
         let source = self.ruleset.deciding().source(event);
+        let at = self.choose(source);
+        self.run(at, event);
+        &self.matches
+    }
+
+    /// The same for an event of which only the source's own values are known; `None` where some rule asks
+    /// for what a decoder would add to it.
+    pub fn evaluate_scanned(&mut self, event: &Scanned<'_>) -> Option<&[RuleIndex]> {
+        self.matches.clear();
+        let source = self.ruleset.deciding().known_source(event)?;
+        let at = self.choose(source);
+        if !self.runners.get(at)?.is_native() {
+            return None;
+        }
+        self.run(at, event);
+        Some(&self.matches)
+    }
+
+    fn run<E: Values>(&mut self, at: usize, event: &E) {
+        if let Some(runner) = self.runners.get_mut(at) {
+            runner.run(event, &self.ruleset, &mut self.shared, &mut self.matches);
+        }
+    }
+
+    /// The place of the runner for events of `source`.
+    fn choose(&mut self, source: EventSource) -> usize {
         if self.last.0 != source || self.last.1 == usize::MAX {
             self.last = (source, self.runner(source));
         }
-        if let Some(runner) = self.runners.get_mut(self.last.1) {
-            runner.run(event, &self.ruleset, &mut self.texts, &mut self.matches);
-        }
-        &self.matches
+        self.last.1
     }
 
     fn runner(&mut self, source: EventSource) -> usize {
         let next = self.runners.len();
         let runner = *self.by_source.entry(source).or_insert(next);
         if runner == next {
-            self.runners.push(Runner::new(self.ruleset.plan(&source)));
+            let number = u32::try_from(next).unwrap_or(u32::MAX);
+            self.runners.push(Runner::new(self.ruleset.plan(&source), number));
         }
         runner
     }

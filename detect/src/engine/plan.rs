@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Rules that no predicate has to be hit for.
     pub(crate) always: Vec<u32>,
+    /// Its rules ask only for what the sources themselves say, nothing that a decoder adds.
+    pub(crate) is_native: bool,
 }
 
 #[derive(Debug)]
@@ -159,6 +161,7 @@ impl<'r> Builder<'r> {
         let starts = (0..=count)
             .map(|n| triggers.partition_point(|(predicate, _)| *predicate < n))
             .map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        let is_native = self.names.keys().all(|name| fields::is_native(self.source, name));
         Plan {
             triggers: starts.collect(),
             triggered: triggers.into_iter().map(|(_, rule)| rule).collect(),
@@ -166,6 +169,7 @@ impl<'r> Builder<'r> {
             names: self.names,
             first_only: self.first_only,
             keywords: self.keywords,
+            is_native,
             predicates: self.predicates,
             rules,
             steps,

@@ -11,6 +11,7 @@ mod door;
 mod fields;
 mod json;
 mod payment;
+mod scanned;
 mod sniff;
 mod source_type;
 mod suricata;
@@ -77,6 +78,7 @@ pub struct Decoder {
     parser: Parser,
     names: Names,
     formats: Formats,
+    scanner: scanned::Scanner,
 }
 
 /// The names that headers carry, made once.
@@ -125,7 +127,8 @@ impl Decoder {
             backup: backup::Backup::new(&table),
             json: json::Json::new(&table),
         };
-        Self { options, parser: Parser::new(table), names: Names(names), formats }
+        let scanner = scanned::Scanner::new(&table);
+        Self { options, parser: Parser::new(table), names: Names(names), formats, scanner }
     }
 
     /// Reads one event. Never fails: bytes that no decoder understands become an event that is flagged

@@ -1,6 +1,7 @@
 //! Which format an event has, told from its first bytes and the keys of its outermost object.
 
 use super::{SourceType, apache, syslog};
+use custos_event::scan::Root;
 
 /// A format as it is read: finer than a source type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,16 +167,20 @@ fn likely(seen: u64) -> Format {
 }
 
 fn of_object(raw: &[u8]) -> Format {
+    of_bits(Keys::of(raw).map(|(key, first)| (bit(key), first)))
+}
+
+/// The format of an object whose keys have these bits, with the first byte of each one's value.
+fn of_bits(keys: impl Iterator<Item = (u64, u8)>) -> Format {
     let mut seen = 0;
-    for (key, first) in Keys::of(raw) {
-        let bit = bit(key);
-        if bit == 0 {
-            continue;
-        }
+    for (bit, first) in keys {
         match (bit, first) {
             (EVENT, b'{') => return Format::Evtx,
             (RECORDS, b'[') => return Format::Bundle,
             _ => {}
+        }
+        if seen | bit == seen {
+            continue;
         }
         seen |= bit;
         if let Some(format) = proven(seen) {
@@ -183,6 +188,37 @@ fn of_object(raw: &[u8]) -> Format {
         }
     }
     likely(seen)
+}
+
+/// Sniffing what is scanned already: the bits of keys met before are remembered by where they lead.
+#[derive(Debug, Default)]
+pub(crate) struct Roots(Vec<u64>);
+
+/// Nodes are few, unless somebody makes up keys: then theirs are looked up each time.
+const NODES_MAX: usize = 1 << 16;
+
+impl Roots {
+    const UNKNOWN: u64 = u64::MAX;
+
+    /// The format of the object `text` with these outermost keys.
+    pub(crate) fn format(&mut self, text: &str, roots: &[Root]) -> Format {
+        of_bits(roots.iter().map(|root| (self.bit(text, root), root.first)))
+    }
+
+    fn bit(&mut self, text: &str, root: &Root) -> u64 {
+        let at = root.node.number();
+        if let Some(known) = self.0.get(at).filter(|known| **known != Self::UNKNOWN) {
+            return *known;
+        }
+        let bit = bit(root.key(text).as_bytes());
+        if at < NODES_MAX && self.0.len() <= at {
+            self.0.resize(at + 1, Self::UNKNOWN);
+        }
+        if let Some(place) = self.0.get_mut(at) {
+            *place = bit;
+        }
+        bit
+    }
 }
 
 /// The keys of the outermost object and the first byte of each value. Checks no syntax: that is the
