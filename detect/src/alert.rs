@@ -6,7 +6,7 @@ use crate::{
     explain::explain,
     rule::{
         Rule,
-        correlation::{Correlation, Measure},
+        correlation::{Amount, Correlation, Measure},
     },
     ruleset::Ruleset,
 };
@@ -91,16 +91,26 @@ fn counted(correlation: &Correlation, fired: &Fired) -> Vec<Matched> {
     let mut all: Vec<_> = group
         .map(|(field, value)| matched("group-by", field, String::new(), value.clone()))
         .collect();
-    let (what, field) = match &correlation.measure {
-        Measure::Events => ("event_count", ""),
-        Measure::Values(field) => ("value_count", field.as_str()),
-        Measure::Rules => ("temporal", ""),
-        Measure::RulesInOrder => ("temporal_ordered", ""),
+    let what = match &correlation.measure {
+        Measure::Events => "event_count",
+        Measure::Values(_) => "value_count",
+        Measure::Rules | Measure::RulesThat(_) => "temporal",
+        Measure::RulesInOrder => "temporal_ordered",
+        Measure::Numbers(Amount::Sum, _) => "value_sum",
+        Measure::Numbers(Amount::Average, _) => "value_avg",
+        Measure::Numbers(Amount::Median, _) => "value_median",
+        Measure::Numbers(Amount::Percentile(_), _) => "value_percentile",
     };
+    let field = &correlation.measure.fields().join(", ");
     let bounds = correlation.condition.iter().map(|(bound, n)| format!("{} {n}", bound.word()));
     let bounds = bounds.collect::<Vec<_>>().join(" and ");
-    let pattern = format!("{bounds} within {}", correlation.timespan_text);
-    all.push(matched(what, field, pattern, fired.count.to_string()));
+    let of = if let Measure::Numbers(Amount::Percentile(percent), _) = &correlation.measure {
+        format!("{percent} % of them ")
+    } else {
+        String::new()
+    };
+    let pattern = format!("{of}{bounds} within {}", correlation.timespan_text);
+    all.push(matched(what, field, pattern, fired.measured.to_string()));
     all.push(matched("events", "", String::new(), fired.events.len().to_string()));
     for (reference, count) in correlation.rules.iter().zip(&fired.by_rule) {
         all.push(matched("rule", "", reference.name.clone(), count.to_string()));

@@ -2,7 +2,7 @@
 
 use crate::{
     alert::{self, alert},
-    correlate::{Correlator, Firings, Hit, Incomplete, hit},
+    correlate::{Correlator, Fired, Firings, Hit, Incomplete, hit},
     engine::Engine,
     ruleset::{RuleIndex, Ruleset},
 };
@@ -51,11 +51,12 @@ impl Watch {
         let aloud = matched.iter().filter(|rule| !links.is_silent(**rule));
         let mut raised: Vec<(RuleIndex, Alert)> =
             aloud.map(|rule| (*rule, single(*rule))).collect();
+        let mut fired = Vec::new();
         for hit in hits.iter() {
-            if let Some(fired) = correlator.take(hit, position, clock) {
-                raised.push((fired.rule, alert::of_correlation(ruleset, &fired, event)));
-            }
+            correlator.take(hit, position, clock, &mut fired);
         }
+        let of_correlation = |it: &Fired| (it.rule, alert::of_correlation(ruleset, it, event));
+        raised.extend(fired.iter().map(of_correlation));
         raised.sort_by_key(|(rule, _)| *rule);
         alerts.extend(raised.into_iter().map(|(_, alert)| alert));
     }

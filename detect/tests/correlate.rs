@@ -254,7 +254,7 @@ fn what_cannot_run_says_why_and_where() {
         lost,
         ["18:19 correlation counts the rule 'lost', which is not among the rules read"]
     );
-    assert!(told(&COUNT.replace("[denied]", "[c]"))[0].contains("does not evaluate chains"));
+    assert!(told(&COUNT.replace("[denied]", "[c]"))[0].contains("which comes back to it"));
 }
 
 #[test]
@@ -275,7 +275,6 @@ fn what_is_right_but_not_evaluated_is_a_warning() {
         "lt: 3",
         "a condition without gt, gte or eq would hold at a group's first event",
     );
-    check("condition: {gte: 3}", "condition: a and not b", "a condition that combines rules");
 }
 
 #[test]

@@ -16,13 +16,14 @@ use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A correlation that holds, by the event that made it hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fired {
     pub rule: RuleIndex,
     /// The group's values as the last event has them.
     pub(crate) group: Vec<String>,
     pub(crate) key: String,
-    pub(crate) count: u32,
+    /// What was counted or measured.
+    pub(crate) measured: f64,
     /// Event time of the window's last event.
     pub(crate) end: Timestamp,
     /// The window's events, in log order; the last is the one that made it hold.
@@ -92,7 +93,8 @@ struct Running {
 
 impl Correlator {
     pub fn new(ruleset: Arc<Ruleset>) -> Self {
-        Self::with_limits(ruleset, Limits::default())
+        let limits = Limits::of_many(ruleset.links().running.len());
+        Self::with_limits(ruleset, limits)
     }
 
     pub fn with_limits(ruleset: Arc<Ruleset>, limits: Limits) -> Self {
@@ -112,7 +114,23 @@ impl Correlator {
     }
 
     /// Takes in a hit of the event at `position`, of a commit appended at `clock`; hits come in log order.
-    pub fn take(&mut self, hit: &Hit, position: Position, clock: Timestamp) -> Option<Fired> {
+    /// What holds by it goes to `fired`: its own correlation, and those that count this one.
+    pub fn take(
+        &mut self,
+        hit: &Hit,
+        position: Position,
+        clock: Timestamp,
+        fired: &mut Vec<Fired>,
+    ) {
+        if let Some(own) = self.one(hit, position, clock) {
+            fired.push(own);
+            for chained in &hit.chained {
+                self.take(chained, position, clock, fired);
+            }
+        }
+    }
+
+    fn one(&mut self, hit: &Hit, position: Position, clock: Timestamp) -> Option<Fired> {
         let ruleset = Arc::clone(&self.ruleset);
         let (running, _, correlation) = self.enter(hit, position, clock, &ruleset)?;
         let group = running.state.group(&hit.key)?;
@@ -125,7 +143,7 @@ impl Correlator {
             rule: running.rule,
             group: hit.group.clone(),
             key: hit.key.clone(),
-            count: window.count,
+            measured: window.measured,
             end: window.end,
             events: hits.iter().map(|hit| hit.position).collect(),
             by_rule: by_rule.map(|count| u32::try_from(count).unwrap_or(u32::MAX)).collect(),
@@ -140,10 +158,15 @@ impl Correlator {
     pub fn recall(&mut self, hit: &Hit, position: Position, clock: Timestamp, firings: &Firings) {
         let ruleset = Arc::clone(&self.ruleset);
         let Some((running, rule, _)) = self.enter(hit, position, clock, &ruleset) else { return };
+        let mut held = false;
         for firing in firings.by_event.get(&position).into_iter().flatten() {
             if alert::id(rule, &hit.key, firing.first) == firing.id {
                 running.state.fire(&hit.key, firing.end, clock);
+                held = true;
             }
+        }
+        for chained in hit.chained.iter().filter(|_| held) {
+            self.recall(chained, position, clock, firings);
         }
     }
 
@@ -165,6 +188,7 @@ impl Correlator {
             position,
             rules: hit.rules,
             counted: hit.counted.clone().into(),
+            numbers: hit.numbers.clone().into(),
         };
         running.state.hit(&hit.key, kept, clock);
         Some((running, rule, correlation))

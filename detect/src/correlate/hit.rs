@@ -1,14 +1,14 @@
 //! What one event gives to correlations: its group, its time, the values that are counted. Depends on
 //! the event alone, so it may be found on any thread.
 
-use super::AHEAD;
+use super::{AHEAD, link::Feed};
 use crate::{
     entity, fields,
     logsource::EventSource,
     rule::pattern::fold,
     ruleset::{RuleIndex, Ruleset},
 };
-use custos_event::{Entity, EntityKind, FieldTable, ParsedEvent, Timestamp, ValueRef};
+use custos_event::{Entity, EntityKind, ParsedEvent, Timestamp, ValueRef};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ const VALUE_CHARS_MAX: usize = 200;
 const COUNTED_MAX: usize = 16;
 
 /// An event that a correlation counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     /// The correlation's place among those that run.
     pub(crate) correlation: u32,
@@ -31,6 +31,10 @@ pub struct Hit {
     pub(crate) group: Vec<String>,
     /// Counted values; none where events or rules are counted.
     pub(crate) counted: Vec<Counted>,
+    /// Numbers, where these are measured.
+    pub(crate) numbers: Vec<f64>,
+    /// What the event is to other correlations if it makes this one hold.
+    pub(crate) chained: Vec<Hit>,
     /// What the counted values are, where that is known.
     pub(crate) counted_kind: Option<EntityKind>,
     /// The event's time, at most [`AHEAD`] of when it was received.
@@ -62,31 +66,13 @@ impl Counted {
 pub fn hits(ruleset: &Ruleset, event: &ParsedEvent, matched: &[RuleIndex], hits: &mut Vec<Hit>) {
     let links = ruleset.links();
     let first = hits.len();
-    let mut source = None;
+    if matched.iter().all(|rule| links.feeds(*rule).is_empty()) {
+        return;
+    }
+    let source = ruleset.deciding().source(event);
+    let reading = Reading { event, ruleset, source: &source };
     for rule in matched {
-        for feed in links.feeds(*rule) {
-            let source = source.get_or_insert_with(|| ruleset.deciding().source(event));
-            let reading = Reading { event, table: ruleset.table(), source };
-            let Some(group) = reading.group(&feed.group) else { continue };
-            let counted = match &feed.counted {
-                Some(field) => reading.all(field),
-                None => Vec::new(),
-            };
-            if feed.counted.is_some() && counted.is_empty() {
-                continue;
-            }
-            let hit = Hit {
-                correlation: feed.correlation,
-                rules: feed.rule,
-                key: group.iter().map(|value| fold(value)).collect::<Vec<_>>().join("\0"),
-                group,
-                counted_kind: counted.first().and_then(|value| kind(event, value)),
-                counted: counted.iter().map(|value| Counted::new(value)).collect(),
-                time: event
-                    .header
-                    .time
-                    .min(Timestamp(event.header.received.0.saturating_add(AHEAD))),
-            };
+        for hit in reading.hits(*rule) {
             add(hits, first, hit);
         }
     }
@@ -99,6 +85,11 @@ fn add(hits: &mut Vec<Hit>, first: usize, hit: Hit) {
         None => hits.push(hit),
         Some(known) => {
             known.rules |= hit.rules;
+            for number in hit.numbers {
+                if !known.numbers.iter().any(|it| it.to_bits() == number.to_bits()) {
+                    known.numbers.push(number);
+                }
+            }
             for value in hit.counted {
                 let other = |it: &Counted| it.folded != value.folded;
                 if known.counted.iter().all(other) && known.counted.len() < COUNTED_MAX {
@@ -117,14 +108,54 @@ pub(crate) fn kind(event: &ParsedEvent, value: &str) -> Option<EntityKind> {
 
 struct Reading<'e> {
     event: &'e ParsedEvent,
-    table: &'e FieldTable,
+    ruleset: &'e Ruleset,
     source: &'e EventSource,
 }
 
 impl Reading<'_> {
+    /// What the event is to the correlations that count `rule`, and through them to others: rows of
+    /// correlations have an end (`link`).
+    fn hits(&self, rule: RuleIndex) -> Vec<Hit> {
+        let feeds = self.ruleset.links().feeds(rule);
+        feeds.iter().filter_map(|feed| self.hit(feed)).collect()
+    }
+
+    fn hit(&self, feed: &Feed) -> Option<Hit> {
+        let group = self.group(&feed.group)?;
+        let (counted, numbers) = match feed.counted.as_slice() {
+            [] => (Vec::new(), Vec::new()),
+            [field] if feed.is_of_numbers => (Vec::new(), self.numbers(field)),
+            [field] => (self.all(field), Vec::new()),
+            // Several fields are one value, of the first that each has.
+            fields => (vec![self.group(fields)?.join(", ")], Vec::new()),
+        };
+        if !feed.counted.is_empty() && counted.is_empty() && numbers.is_empty() {
+            return None;
+        }
+        let (time, received) = (self.event.header.time, self.event.header.received);
+        let running = self.ruleset.links().running.get(feed.correlation as usize);
+        Some(Hit {
+            correlation: feed.correlation,
+            rules: feed.rule,
+            key: group.iter().map(|value| fold(value)).collect::<Vec<_>>().join("\0"),
+            group,
+            counted_kind: counted.first().and_then(|value| kind(self.event, value)),
+            counted: counted.iter().map(|value| Counted::new(value)).collect(),
+            numbers,
+            chained: running.map_or_else(Vec::new, |rule| self.hits(*rule)),
+            time: time.min(Timestamp(received.0.saturating_add(AHEAD))),
+        })
+    }
+
     /// The first value of each field; `None` where one has none.
     fn group(&self, fields: &[String]) -> Option<Vec<String>> {
         fields.iter().map(|field| self.all(field).into_iter().next()).collect()
+    }
+
+    /// The numbers that values of a Sigma field are or spell.
+    fn numbers(&self, field: &str) -> Vec<f64> {
+        let spelled = self.all(field).into_iter().filter_map(|text| text.trim().parse().ok());
+        spelled.filter(|number: &f64| number.is_finite()).collect()
     }
 
     /// The values of a Sigma field, the likeliest name first.
@@ -133,10 +164,10 @@ impl Reading<'_> {
         let mut found = Vec::new();
         for path in &paths.names {
             if path.contains('*') {
-                let named = |id| fields::is_at(&self.table.name(id), path);
+                let named = |id| fields::is_at(&self.ruleset.table().name(id), path);
                 let values = self.event.iter().filter(|(id, _)| named(*id)).map(|(_, value)| value);
                 take(&mut found, values);
-            } else if let Some(id) = self.table.get(path) {
+            } else if let Some(id) = self.ruleset.table().get(path) {
                 take(&mut found, self.event.all(id));
             }
             if paths.first_only && !found.is_empty() {

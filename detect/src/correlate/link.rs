@@ -25,8 +25,10 @@ pub(crate) struct Feed {
     pub(crate) rule: u64,
     /// This rule's names for the fields that make the group.
     pub(crate) group: Vec<String>,
-    /// And for the field whose values are counted.
-    pub(crate) counted: Option<String>,
+    /// And for the fields whose values are counted.
+    pub(crate) counted: Vec<String>,
+    /// The values are numbers.
+    pub(crate) is_of_numbers: bool,
 }
 
 impl Links {
@@ -61,9 +63,11 @@ impl Links {
                     correlation,
                     rule: 1 << bit,
                     group: from.group_by.iter().map(field).collect(),
-                    counted: from.measure.field().map(field),
+                    counted: from.measure.fields().iter().map(field).collect(),
+                    is_of_numbers: from.measure.is_of_numbers(),
                 });
-                self.silent[index] = true;
+                // What a correlation raises is a fact that a chain needs after a restart.
+                self.silent[index] = rule.is_detection();
                 spoken[index] |= from.generate;
             }
         }
@@ -107,10 +111,24 @@ fn problem(own: &Rule, correlation: &Correlation, rules: &[Rule]) -> Option<Prob
             )));
         }
         for rule in named.into_iter().map(|place| &rules[place]) {
-            if !rule.is_detection() {
+            if chain(rule, own, rules, CHAIN_MAX) {
                 return Some(reference.at.problem(format!(
-                    "correlation counts '{}', a correlation itself; this version does not evaluate \
-                     chains: the rule never matches",
+                    "correlation counts '{}', which comes back to it, or stands on more than \
+                     {CHAIN_MAX} others one upon the other",
+                    reference.name
+                )));
+            }
+            if let Some(correlation) = rule.correlation()
+                && let Some(inner) = problem(rule, correlation, rules)
+            {
+                return Some(reference.at.problem(format!(
+                    "correlation counts '{}', which cannot run: {}",
+                    reference.name, inner.message
+                )));
+            }
+            if !rule.is_detection() && rule.correlation().is_none() {
+                return Some(reference.at.problem(format!(
+                    "correlation counts '{}', which this version does not evaluate",
                     reference.name
                 )));
             }
@@ -118,7 +136,7 @@ fn problem(own: &Rule, correlation: &Correlation, rules: &[Rule]) -> Option<Prob
                 let is_alias = correlation.aliases.iter().any(|alias| alias.name == **name);
                 is_alias && field_of(correlation, rule, name).is_none()
             };
-            let mut asked = correlation.group_by.iter().chain(correlation.measure.field());
+            let mut asked = correlation.group_by.iter().chain(correlation.measure.fields());
             if let Some(alias) = asked.find(unnamed) {
                 return Some(reference.at.problem(format!(
                     "alias '{alias}' has no field for the rule '{}'",
@@ -128,6 +146,20 @@ fn problem(own: &Rule, correlation: &Correlation, rules: &[Rule]) -> Option<Prob
         }
     }
     None
+}
+
+/// Correlations that may stand one upon the other: one event is at most so many hits deep.
+const CHAIN_MAX: usize = 8;
+
+/// Whether `rule` stands on `own`, or on a longer row of correlations than `left`.
+fn chain(rule: &Rule, own: &Rule, rules: &[Rule], left: usize) -> bool {
+    let Some(correlation) = rule.correlation() else { return false };
+    let Some(left) = left.checked_sub(1) else { return true };
+    (&rule.id, &rule.path) == (&own.id, &own.path)
+        || correlation.rules.iter().any(|reference| {
+            let mut named = meant(&reference.name, rule, rules).into_iter();
+            named.any(|place| chain(&rules[place], own, rules, left))
+        })
 }
 
 /// For each correlation among `rules` that cannot run with the others: its place there, and why not.

@@ -1,18 +1,22 @@
 //! Whether some window of a group's hits holds.
 
 use super::state::{Group, Kept};
-use crate::rule::correlation::{Correlation, Measure};
+use crate::rule::{
+    Expr,
+    correlation::{Amount, Correlation, Measure},
+};
 use custos_event::Timestamp;
 use hashbrown::HashMap;
 use std::{collections::VecDeque, ops::Range};
 
 /// A window that holds: a range of the group's hits.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Window {
     pub(super) hits: Range<usize>,
     /// The time of its last hit.
     pub(super) end: Timestamp,
-    pub(super) count: u32,
+    /// What was counted or measured.
+    pub(super) measured: f64,
 }
 
 /// The first window, by its end, that holds and has a hit of the time `new` in it. A window ends at a
@@ -43,9 +47,9 @@ pub(super) fn holding(group: &Group, new: Timestamp, correlation: &Correlation) 
             gauge.pop(hit);
             low += 1;
         }
-        let count = gauge.count(low..high, end.0.saturating_sub(span));
-        if correlation.holds(count) {
-            return Some(Window { hits: low..high, end, count });
+        let measured = gauge.measured(low..high, end.0.saturating_sub(span));
+        if correlation.holds(measured) {
+            return Some(Window { hits: low..high, end, measured });
         }
     }
     None
@@ -58,15 +62,21 @@ enum Gauge<'g> {
     Rules(Vec<u32>),
     /// By number of rules that matched in their order: when the latest such row began.
     RulesInOrder(Vec<i64>),
+    /// How often each rule matched, and what is asked of those that did.
+    RulesThat(Vec<u32>, &'g Expr),
+    /// All numbers, in order of size.
+    Numbers(Vec<f64>, Amount),
 }
 
 impl<'g> Gauge<'g> {
-    fn new(measure: &Measure) -> Self {
+    fn new(measure: &'g Measure) -> Self {
         match measure {
             Measure::Events => Self::Events,
             Measure::Values(_) => Self::Values(HashMap::new()),
             Measure::Rules => Self::Rules(vec![0; 64]),
             Measure::RulesInOrder => Self::RulesInOrder(Vec::new()),
+            Measure::RulesThat(expr) => Self::RulesThat(vec![0; 64], expr),
+            Measure::Numbers(amount, _) => Self::Numbers(Vec::new(), *amount),
         }
     }
 
@@ -78,8 +88,16 @@ impl<'g> Gauge<'g> {
                     .iter()
                     .for_each(|value| *counts.entry(&*value.folded).or_insert(0) += 1);
             }
-            Self::Rules(counts) => bits(hit.rules).for_each(|bit| counts[bit] += 1),
+            Self::Rules(counts) | Self::RulesThat(counts, _) => {
+                bits(hit.rules).for_each(|bit| counts[bit] += 1);
+            }
             Self::RulesInOrder(rows) => extend(rows, hit, span),
+            Self::Numbers(sorted, _) => {
+                for number in &hit.numbers {
+                    let at = sorted.partition_point(|other| other.total_cmp(number).is_lt());
+                    sorted.insert(at, *number);
+                }
+            }
         }
     }
 
@@ -94,11 +112,21 @@ impl<'g> Gauge<'g> {
                     }
                 }
             }),
-            Self::Rules(counts) => bits(hit.rules).for_each(|bit| counts[bit] -= 1),
+            Self::Rules(counts) | Self::RulesThat(counts, _) => {
+                bits(hit.rules).for_each(|bit| counts[bit] -= 1);
+            }
+            Self::Numbers(sorted, _) => {
+                for number in &hit.numbers {
+                    let at = sorted.partition_point(|other| other.total_cmp(number).is_lt());
+                    if at < sorted.len() {
+                        sorted.remove(at);
+                    }
+                }
+            }
         }
     }
 
-    fn count(&self, hits: Range<usize>, start: i64) -> u32 {
+    fn measured(&self, hits: Range<usize>, start: i64) -> f64 {
         let count = match self {
             Self::Events => hits.len(),
             Self::Values(counts) => counts.len(),
@@ -106,8 +134,42 @@ impl<'g> Gauge<'g> {
             Self::RulesInOrder(rows) => {
                 rows.iter().rposition(|began| *began >= start).map_or(0, |at| at + 1)
             }
+            Self::RulesThat(counts, expr) => {
+                usize::from(expr.holds(&|rule| counts.get(rule).is_some_and(|count| *count > 0)))
+            }
+            Self::Numbers(sorted, amount) => return amount_of(*amount, sorted),
         };
-        u32::try_from(count).unwrap_or(u32::MAX)
+        #[expect(clippy::cast_precision_loss, reason = "a window has at most some thousand hits")]
+        let count = count as f64;
+        count
+    }
+}
+
+/// What numbers in order of size amount to; not a number where there are none, which no bound holds of.
+/// Summed up afresh each time: nothing is left of what went.
+fn amount_of(amount: Amount, sorted: &[f64]) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a window has at most some thousand numbers")]
+    let count = sorted.len() as f64;
+    let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
+    match amount {
+        Amount::Sum => sorted.iter().sum(),
+        Amount::Average => sorted.iter().sum::<f64>() / count,
+        Amount::Median if sorted.len().is_multiple_of(2) => {
+            f64::midpoint(at(sorted.len() / 2 - 1), at(sorted.len() / 2))
+        }
+        Amount::Median => at(sorted.len() / 2),
+        Amount::Percentile(percent) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a place among the numbers: from 0 to their count"
+            )]
+            let rank = (percent / 100.0 * count).ceil() as usize;
+            at(rank.clamp(1, sorted.len()) - 1)
+        }
     }
 }
 

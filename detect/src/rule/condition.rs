@@ -11,6 +11,18 @@ pub(crate) enum Expr {
     Not(Box<Self>),
 }
 
+impl Expr {
+    /// Whether it holds where `is_true` answers for the searches.
+    pub(crate) fn holds(&self, is_true: &impl Fn(usize) -> bool) -> bool {
+        match self {
+            Self::Search(index) => is_true(*index),
+            Self::All(terms) => terms.iter().all(|term| term.holds(is_true)),
+            Self::Any(terms) => terms.iter().any(|term| term.holds(is_true)),
+            Self::Not(inner) => !inner.holds(is_true),
+        }
+    }
+}
+
 /// A condition nests no deeper than this; the public rules stop at 4.
 const DEPTH_MAX: u8 = 64;
 

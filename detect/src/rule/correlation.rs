@@ -2,6 +2,7 @@
 
 use super::{
     Problem,
+    condition::{self, Expr},
     suggest::did_you_mean,
     yaml::{Node, Place, Value},
 };
@@ -51,27 +52,50 @@ pub(crate) struct Correlation {
     /// As the rule writes it: `5m`.
     pub(crate) timespan_text: String,
     /// All of them have to hold.
-    pub(crate) condition: Vec<(Bound, u32)>,
+    pub(crate) condition: Vec<(Bound, f64)>,
     /// Whether the rules it refers to raise alerts of their own, too.
     pub(crate) generate: bool,
 }
 
-/// What is counted in a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is measured in a window.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Measure {
     Events,
-    /// The distinct values of this field.
-    Values(String),
+    /// The distinct values of these fields, taken together.
+    Values(Vec<String>),
     /// The distinct rules that matched.
     Rules,
     /// How many of the rules, from the first on, matched one after the other.
     RulesInOrder,
+    /// One where this holds of the rules that matched, else none.
+    RulesThat(Expr),
+    /// What the numbers in a field amount to.
+    Numbers(Amount, String),
+}
+
+/// What many numbers make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Amount {
+    Sum,
+    Average,
+    /// The one in the middle; of an even count the mean of the two.
+    Median,
+    /// The least number that so many in a hundred do not exceed.
+    Percentile(f64),
 }
 
 impl Measure {
-    /// The field whose values are counted.
-    pub(crate) fn field(&self) -> Option<&String> {
-        if let Self::Values(field) = self { Some(field) } else { None }
+    /// The fields whose values are counted or measured.
+    pub(crate) fn fields(&self) -> &[String] {
+        match self {
+            Self::Values(fields) => fields,
+            Self::Numbers(_, field) => std::slice::from_ref(field),
+            Self::Events | Self::Rules | Self::RulesInOrder | Self::RulesThat(_) => &[],
+        }
+    }
+
+    pub(crate) fn is_of_numbers(&self) -> bool {
+        matches!(self, Self::Numbers(..))
     }
 }
 
@@ -101,14 +125,15 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    pub(crate) fn holds(self, count: u32, number: u32) -> bool {
+    #[expect(clippy::float_cmp, reason = "equality is what is asked")]
+    pub(crate) fn holds(self, measured: f64, number: f64) -> bool {
         match self {
-            Self::Gt => count > number,
-            Self::Gte => count >= number,
-            Self::Lt => count < number,
-            Self::Lte => count <= number,
-            Self::Eq => count == number,
-            Self::Neq => count != number,
+            Self::Gt => measured > number,
+            Self::Gte => measured >= number,
+            Self::Lt => measured < number,
+            Self::Lte => measured <= number,
+            Self::Eq => measured == number,
+            Self::Neq => measured != number,
         }
     }
 
@@ -122,8 +147,8 @@ impl Bound {
 }
 
 impl Correlation {
-    pub(crate) fn holds(&self, count: u32) -> bool {
-        self.condition.iter().all(|(bound, number)| bound.holds(count, *number))
+    pub(crate) fn holds(&self, measured: f64) -> bool {
+        self.condition.iter().all(|(bound, number)| bound.holds(measured, *number))
     }
 }
 
@@ -141,12 +166,26 @@ pub(crate) fn read(
     }
     let (timespan_text, secs) = timespan_of(block);
     let rules: Vec<Reference> = block.get("rules").map_or_else(Vec::new, references);
-    let condition = match block.get("condition") {
-        Some(node) => bounds(node).map(|(bound, number, _)| (bound, number)).collect(),
-        None => vec![(Bound::Gte, u32::try_from(rules.len()).unwrap_or(u32::MAX))],
+    let measure = measure(block, &rules).map_err(|problem| vec![problem])?;
+    if let (Measure::RulesThat(expr), Some(node)) = (&measure, block.get("condition"))
+        && expr.holds(&|_| false)
+    {
+        let message = "a condition that holds where no rule matches is asked of no event; this \
+                       version does not evaluate it: the rule never matches";
+        warnings.push(node.at.problem(message));
+        return Ok(None);
+    }
+    let condition = match (block.get("condition"), &measure) {
+        (_, Measure::RulesThat(_)) => vec![(Bound::Gte, 1.0)],
+        (Some(node), _) if node.as_str().is_none() => {
+            bounds(node).map(|(bound, number, _)| (bound, number)).collect()
+        }
+        (Some(_) | None, _) => {
+            vec![(Bound::Gte, f64::from(u32::try_from(rules.len()).unwrap_or(u32::MAX)))]
+        }
     };
     Ok(Some(Correlation {
-        measure: measure(block),
+        measure,
         rules,
         group_by: block.get("group-by").map_or_else(Vec::new, texts),
         aliases: block.get("aliases").map_or_else(Vec::new, aliases),
@@ -164,9 +203,10 @@ pub(crate) fn is_true(node: Option<&Node>) -> bool {
 /// The first thing in a right block that this version does not evaluate.
 fn not_evaluated(block: &Node) -> Option<Problem> {
     let kind = kind_of(block);
-    if !TYPES.iter().take(4).any(|known| *known == kind) {
+    if kind == "chained" {
         let at = block.get("type").map_or(block.at, |node| node.at);
-        return Some(at.problem(format!("correlations of type '{kind}'")));
+        let message = "correlations of type 'chained' (let one of another type name a correlation)";
+        return Some(at.problem(message));
     }
     let (text, secs) = timespan_of(block);
     if secs.is_none_or(|secs| secs > TIMESPAN_SECS_MAX) {
@@ -178,13 +218,17 @@ fn not_evaluated(block: &Node) -> Option<Problem> {
     }
     let condition = block.get("condition")?;
     if condition.as_str().is_some() {
-        return Some(condition.at.problem("a condition that combines rules"));
+        let ordered = kind == "temporal_ordered" && !is_all_of(condition, block);
+        let message = "an order of only some of the rules";
+        return ordered.then(|| condition.at.problem(message));
     }
-    let field = condition.get("field");
-    if let Some(field) = field.filter(|field| field.scalar().is_none()) {
-        return Some(field.at.problem("several fields taken together"));
+    if is_of_numbers(&kind) {
+        let lacks = kind == "value_percentile" && condition.get("percentile").is_none();
+        let message = "a percentile without its 'percentile', as in 'percentile: 95',";
+        return lacks.then(|| condition.at.problem(message));
     }
-    if let Some((_, number, at)) = bounds(condition).find(|(_, number, _)| *number > COUNT_MAX) {
+    let too_many = |number: f64| number > f64::from(COUNT_MAX);
+    if let Some((_, number, at)) = bounds(condition).find(|(_, number, _)| too_many(*number)) {
         return Some(at.problem(format!("{number} is more than the {COUNT_MAX} that are kept")));
     }
     if !bounds(condition).any(|(bound, ..)| bound.is_lower()) {
@@ -194,18 +238,44 @@ fn not_evaluated(block: &Node) -> Option<Problem> {
     None
 }
 
+/// Whether the condition is a plain `a and b and c` of all the rules.
+fn is_all_of(condition: &Node, block: &Node) -> bool {
+    let rules = block.get("rules").map_or_else(Vec::new, texts);
+    let text = condition.as_str().unwrap_or_default();
+    let words: Vec<&str> =
+        text.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("and")).collect();
+    rules.iter().all(|rule| words.contains(&rule.as_str())) && words.len() == rules.len()
+}
+
 fn kind_of(block: &Node) -> String {
     block.get("type").and_then(Node::scalar).unwrap_or_default()
 }
 
-fn measure(block: &Node) -> Measure {
-    let field = block.get("condition").and_then(|it| it.get("field")).and_then(Node::scalar);
-    match (kind_of(block).as_str(), field) {
-        ("value_count", Some(field)) => Measure::Values(field),
-        ("temporal", _) => Measure::Rules,
-        ("temporal_ordered", _) => Measure::RulesInOrder,
+fn is_of_numbers(kind: &str) -> bool {
+    matches!(kind, "value_sum" | "value_avg" | "value_median" | "value_percentile")
+}
+
+fn measure(block: &Node, rules: &[Reference]) -> Result<Measure, Problem> {
+    let condition = block.get("condition");
+    let fields = condition.and_then(|it| it.get("field")).map_or_else(Vec::new, texts);
+    let one = fields.first().cloned().unwrap_or_default();
+    let percentile = condition.and_then(|it| it.get("percentile")).and_then(number);
+    Ok(match kind_of(block).as_str() {
+        "value_count" => Measure::Values(fields),
+        "value_sum" => Measure::Numbers(Amount::Sum, one),
+        "value_avg" => Measure::Numbers(Amount::Average, one),
+        "value_median" => Measure::Numbers(Amount::Median, one),
+        "value_percentile" => Measure::Numbers(Amount::Percentile(percentile.unwrap_or(0.0)), one),
+        "temporal_ordered" => Measure::RulesInOrder,
+        "temporal" => match condition.and_then(|node| Some((node.as_str()?, node.at))) {
+            Some((text, at)) => {
+                let names: Vec<String> = rules.iter().map(|rule| rule.name.clone()).collect();
+                Measure::RulesThat(condition::read(text, &names, at)?)
+            }
+            None => Measure::Rules,
+        },
         _ => Measure::Events,
-    }
+    })
 }
 
 fn texts(node: &Node) -> Vec<String> {
@@ -228,15 +298,24 @@ fn aliases(node: &Node) -> Vec<Alias> {
     node.entries().iter().map(alias).collect()
 }
 
-fn bounds(condition: &Node) -> impl Iterator<Item = (Bound, u32, Place)> {
+fn bounds(condition: &Node) -> impl Iterator<Item = (Bound, f64, Place)> {
     condition.entries().iter().filter_map(|(key, value)| {
         let (_, bound) = ORDERS.iter().find(|(word, _)| *word == key.name)?;
-        Some((*bound, whole(value)?, value.at))
+        Some((*bound, number(value)?, value.at))
     })
 }
 
 fn whole(node: &Node) -> Option<u32> {
     if let Value::Int(number) = node.value { u32::try_from(number).ok() } else { None }
+}
+
+fn number(node: &Node) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "bounds stay below 2^53")]
+    match node.value {
+        Value::Int(number) => Some(number as f64),
+        Value::Float(number) => Some(number),
+        Value::Null | Value::Bool(_) | Value::Str(_) | Value::List(_) | Value::Map(_) => None,
+    }
 }
 
 fn check(block: &Node) -> Result<(), Vec<Problem>> {
@@ -317,16 +396,31 @@ fn condition(block: &Node, kind: &str, problems: &mut Vec<Problem>) {
         }
         return;
     };
+    if node.as_str().is_some() {
+        if !temporal {
+            let message = format!("'{kind}' takes a map as condition, as in 'gte: 10'");
+            problems.push(node.at.problem(message));
+        }
+        return;
+    }
     let known = |name: &str| ORDERS.iter().any(|(word, _)| *word == name);
+    for (key, _) in node.entries() {
+        if !known(&key.name) && !["field", "percentile"].contains(&key.name.as_str()) {
+            let hint = did_you_mean(&key.name, ORDERS.map(|(word, _)| word));
+            let message = format!("unknown key '{}' in condition{hint}", key.name);
+            problems.push(key.at.problem(message));
+        }
+    }
     let orders = node.entries().iter().filter(|(key, _)| known(&key.name));
     let mut numbers = orders.map(|(_, value)| value).peekable();
-    if numbers.peek().is_none() && node.as_str().is_none() {
+    if numbers.peek().is_none() {
         problems.push(node.at.problem("condition compares with none of gt, gte, lt, lte, eq, neq"));
     }
-    let counts = TYPES.iter().take(4).any(|counting| *counting == kind);
     for value in numbers {
         let found = match value.value {
-            Value::Int(_) | Value::Float(_) if !counts || whole(value).is_some() => continue,
+            Value::Int(_) | Value::Float(_) if is_of_numbers(kind) || whole(value).is_some() => {
+                continue;
+            }
             Value::Int(_) | Value::Float(_) => "one that counts nothing",
             Value::Null | Value::Bool(_) | Value::Str(_) | Value::List(_) | Value::Map(_) => {
                 value.kind()
@@ -334,7 +428,22 @@ fn condition(block: &Node, kind: &str, problems: &mut Vec<Problem>) {
         };
         problems.push(value.at.problem(format!("condition: expected a number, found {found}")));
     }
-    if kind.starts_with("value_") && node.get("field").is_none() {
+    if kind.starts_with("value_") {
+        fields(node, kind, problems);
+    }
+}
+
+/// The fields whose values a condition is about.
+fn fields(node: &Node, kind: &str, problems: &mut Vec<Problem>) {
+    let fields = node.get("field").map_or_else(Vec::new, texts);
+    if fields.is_empty() {
         problems.push(node.at.problem(format!("'{kind}' needs the 'field' whose values it takes")));
+    } else if fields.len() > 1 && is_of_numbers(kind) {
+        problems.push(node.at.problem(format!("'{kind}' takes one 'field', not several")));
+    }
+    if let Some(percentile) = node.get("percentile")
+        && number(percentile).is_none_or(|it| !(0.0..=100.0).contains(&it))
+    {
+        problems.push(percentile.at.problem("'percentile' is a number from 0 to 100"));
     }
 }

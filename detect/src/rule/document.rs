@@ -1,7 +1,7 @@
 //! One YAML document becomes one rule.
 
 use super::{
-    Body, Parsed, Problem, Rule, RuleSource, correlation, detection,
+    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, legacy,
     suggest::did_you_mean,
     yaml::{Key, Node, Value},
 };
@@ -16,8 +16,22 @@ const KEYS: [&str; 6] = ["title", "detection", "logsource", "correlation", "filt
 
 /// Reads document number `index` of the file at `path` into `parsed`.
 pub(crate) fn read(node: &Node, path: &str, index: usize, parsed: &mut Parsed) {
+    let id = if index == 0 { path.to_owned() } else { format!("{path}#{}", index + 1) };
+    match legacy::split(node, &id) {
+        None => one(node, path, &id, parsed),
+        Some(Err(problem)) => parsed.errors.push(problem),
+        Some(Ok((documents, notice))) => {
+            parsed.warnings.push(notice);
+            for node in &documents {
+                one(node, path, &id, parsed);
+            }
+        }
+    }
+}
+
+fn one(node: &Node, path: &str, id: &str, parsed: &mut Parsed) {
     let mut warnings = Vec::new();
-    match rule(node, path, index, &mut warnings) {
+    match rule(node, path, id, &mut warnings) {
         Ok(rule) => parsed.rules.push(rule),
         Err(problems) => parsed.errors.extend(problems),
     }
@@ -27,7 +41,7 @@ pub(crate) fn read(node: &Node, path: &str, index: usize, parsed: &mut Parsed) {
 fn rule(
     node: &Node,
     path: &str,
-    index: usize,
+    fallback: &str,
     warnings: &mut Vec<Problem>,
 ) -> Result<Rule, Vec<Problem>> {
     if !matches!(node.value, Value::Map(_)) {
@@ -53,9 +67,8 @@ fn rule(
         }
     };
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
-    let fallback = if index == 0 { path.to_owned() } else { format!("{path}#{}", index + 1) };
     Ok(Rule {
-        id: RuleId(text(node, "id").unwrap_or(fallback).into()),
+        id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
         name: text(node, "name"),
         title,
         status,

@@ -4,6 +4,7 @@ mod condition;
 pub(crate) mod correlation;
 mod detection;
 mod document;
+mod legacy;
 mod modifier;
 pub(crate) mod pattern;
 mod test;

@@ -154,6 +154,9 @@ impl Worker {
             let line = unit.line - 1;
             found.events += 1;
             found.bytes += unit.bytes.len() as u64 + 1;
+            if unit.whole.is_none() && self.scan(line, &unit.bytes, &mut found) {
+                continue;
+            }
             let event = self.decoder.decode_unit(unit, self.received);
             if event.header.flags.has(Flags::REJECTED) {
                 let reason = event.header.rejection.as_deref().unwrap_or("undecodable");
@@ -163,6 +166,19 @@ impl Worker {
             self.evaluate(line, &event, &mut found);
         }
         found
+    }
+
+    /// The quick way, which raises nothing to ECS: false where rules need the whole event, and where
+    /// correlations count it.
+    fn scan(&mut self, line: u64, raw: &[u8], found: &mut Found) -> bool {
+        let Self { decoder, engine, ruleset, .. } = self;
+        let Some(event) = decoder.scan(raw) else { return false };
+        let Some(matched) = engine.evaluate_scanned(&event) else { return false };
+        if !matched.is_empty() && ruleset.correlates() {
+            return false;
+        }
+        found.matches.extend(matched.iter().map(|rule| (line, *rule)));
+        true
     }
 
     fn evaluate(&mut self, line: u64, event: &ParsedEvent, found: &mut Found) {
@@ -330,8 +346,9 @@ impl Sink<'_> {
         for (line, hit) in &found.hits {
             let partition = Partition(u16::try_from(found.file).unwrap_or(u16::MAX));
             let position = Position { log: LogId::TELEMETRY, partition, seq: Seq(*line) };
-            let fired = self.correlator.take(hit, position, self.received);
-            all.extend(fired.map(|fired| (*line, fired.rule, Some(fired.events))));
+            let mut fired = Vec::new();
+            self.correlator.take(hit, position, self.received, &mut fired);
+            all.extend(fired.into_iter().map(|fired| (*line, fired.rule, Some(fired.events))));
         }
         if !found.hits.is_empty() {
             all.sort_by_key(|(line, rule, _)| (*line, *rule));
