@@ -173,7 +173,9 @@ fn a_chain_goes_on_after_a_restart_at_any_event() {
             before.see(position(seq), Timestamp::from_secs(*secs), event, &mut journal);
         }
         let mut firings = Firings::new(&ruleset);
-        journal.iter().for_each(|alert| firings.add(alert));
+        for alert in &journal {
+            firings.add(alert);
+        }
         let mut after = Watch::with(Correlator::new(Arc::clone(&ruleset)), ruleset);
         for (seq, (secs, event)) in events.iter().enumerate() {
             let clock = Timestamp::from_secs(*secs);

@@ -138,7 +138,7 @@ fn every_detection_says_what_a_reader_needs() -> Result<()> {
         let level = value(&text, "level").with_context(|| format!("{name} has no level"))?;
         ensure!(["low", "medium", "high", "critical"].contains(&level), "{name}: level {level}");
     }
-    ensure!(ids.len() >= 24, "only {} detections", ids.len());
+    ensure!(ids.len() >= 60, "only {} detections", ids.len());
     Ok(())
 }
 
