@@ -54,6 +54,7 @@ java default-jre-headless
 mvn maven
 python3 python3
 kcat kcat
+openssl openssl
 /usr/sbin/rsyslogd rsyslog
 /usr/share/doc/rsyslog-kafka rsyslog-kafka
 chromium chromium

@@ -110,6 +110,9 @@ pub struct Alert {
     /// SHA-256 of the rule's normalised text, in hex.
     pub rule_version: String,
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     /// Sigma's levels: informational, low, medium, high, critical.
     pub level: String,
     /// Sigma's tags, ATT&CK among them.

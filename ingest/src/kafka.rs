@@ -8,12 +8,14 @@ mod anew;
 mod config;
 mod flight;
 mod gather;
+mod lag;
 mod place;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use config::{ConsumerConfig, Start};
+pub use lag::Lags;
 
 use crate::{batch::Intake, decoding::Decoders};
 use custos_event::{Clock, Fact};
@@ -100,19 +102,21 @@ enum End {
 }
 
 impl<I: Intake> Consumer<I> {
-    /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs.
+    /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs, `lags` of how far
+    /// behind it is.
     pub fn new(
         config: ConsumerConfig,
         intake: Arc<I>,
         decoders: Decoders,
         clock: Arc<dyn Clock>,
         facts: Arc<dyn Fn(Fact) + Send + Sync>,
+        lags: Arc<Lags>,
     ) -> Result<Self, ConsumerError> {
         let client = config.client()?;
         client.create_native_config().map_err(ConsumerError::Client)?;
         let sources = Arc::clone(&intake);
         let stored = Box::new(move || sources.sources());
-        let outside = Outside { decoders, clock, facts, stored, start: config.start };
+        let outside = Outside { decoders, clock, facts, lags, stored, start: config.start };
         Ok(Self { config, client, intake, outside: Arc::new(outside) })
     }
 

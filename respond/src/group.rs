@@ -12,6 +12,9 @@ pub const WINDOW_SECS: i64 = 24 * 3_600;
 /// Open incidents that are compared with; older ones are joined by hand. Bounds an alert's cost.
 const OPEN_MAX: usize = 1_000;
 
+/// An actor and whom it acted on are two; more of a kind, as the cards that one address tested, name nobody.
+const CROWD: usize = 2;
+
 /// What grouping knows of the incidents that are not closed.
 #[derive(Clone, Debug, Default)]
 pub struct Grouping {
@@ -46,6 +49,7 @@ pub fn reference(at: Position, alert: &Alert) -> AlertRef {
         at,
         rule: alert.rule.clone(),
         title: alert.title.clone(),
+        title_zh: alert.title_zh.clone(),
         level: alert.level.clone(),
         time: alert.time,
         entities: alert.entities.clone(),
@@ -132,9 +136,14 @@ impl Grouping {
     }
 }
 
-/// What an incident opened by this alert is called: the rule's title and whom it is about first.
-pub fn title(alert: &AlertRef) -> String {
-    let of = |kind| alert.entities.iter().find(|entity: &&Entity| entity.kind == kind);
+/// What an incident opened by this alert is called, in English and in Chinese: the rule's title and whom it is
+/// about first. The Chinese one is empty where the rule has none.
+pub fn titles(alert: &AlertRef) -> (String, String) {
+    let of = |kind| {
+        let mut named = alert.entities.iter().filter(move |entity: &&Entity| entity.kind == kind);
+        let first = named.next();
+        first.filter(|_| named.count() < CROWD)
+    };
     let kinds = [
         EntityKind::User,
         EntityKind::Credential,
@@ -144,10 +153,14 @@ pub fn title(alert: &AlertRef) -> String {
         EntityKind::Host,
         EntityKind::Door,
     ];
-    match kinds.into_iter().find_map(of) {
-        Some(entity) => format!("{}: {}", alert.title, entity.value),
-        None => alert.title.clone(),
-    }
+    let Some(entity) = kinds.into_iter().find_map(of) else {
+        return (alert.title.clone(), alert.title_zh.clone());
+    };
+    let title_zh = match alert.title_zh.as_str() {
+        "" => String::new(),
+        known => format!("{known}：{}", entity.value),
+    };
+    (format!("{}: {}", alert.title, entity.value), title_zh)
 }
 
 #[cfg(test)]
@@ -165,6 +178,7 @@ mod tests {
             rule: RuleId("r".into()),
             rule_version: String::new(),
             title: "t".into(),
+            title_zh: String::new(),
             level: level.into(),
             tags: Vec::new(),
             time: Timestamp::from_secs(hour * 3_600),
@@ -190,8 +204,9 @@ mod tests {
                 }
                 Decision::Open(alert) => {
                     opened += 1;
-                    let (title, level) = (title(&alert), alert.level.clone());
-                    let event = IncidentEvent::Opened { title, level, alerts: vec![*alert] };
+                    let ((title, title_zh), level) = (titles(&alert), alert.level.clone());
+                    let alerts = vec![*alert];
+                    let event = IncidentEvent::Opened { title, title_zh, level, alerts };
                     state.apply(IncidentId(opened), &event);
                     went.push(opened);
                 }
@@ -222,11 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn an_incident_is_called_by_whom_it_is_about_and_not_by_one_of_a_crowd() {
+        let entity = |kind, value: &str| Entity { kind, value: value.into() };
+        let called = |entities: Vec<Entity>| {
+            let mut alert = reference(at(1), &alert(1, "high", 0, "ann"));
+            (alert.title, alert.title_zh) = ("Cards tested".into(), "试卡".into());
+            titles(&AlertRef { entities, ..alert })
+        };
+        let address = entity(EntityKind::Address, "203.0.113.9");
+        let card = |n| entity(EntityKind::Card, &format!("card_{n}"));
+        let (title, title_zh) = called(vec![address.clone(), card(1)]);
+        assert_eq!((&*title, &*title_zh), ("Cards tested: card_1", "试卡：card_1"));
+        let (title, _) = called(vec![address, card(1), card(2), card(3)]);
+        assert_eq!(title, "Cards tested: 203.0.113.9");
+        assert_eq!(called(Vec::new()), ("Cards tested".into(), "试卡".into()));
+    }
+
+    #[test]
     fn an_alert_is_taken_once_and_a_closed_incident_takes_none() {
         let mut state = Grouping::default();
         let first = alert(1, "high", 0, "ann");
         let opened = IncidentEvent::Opened {
             title: "t".into(),
+            title_zh: String::new(),
             level: "high".into(),
             alerts: vec![reference(at(1), &first)],
         };

@@ -40,6 +40,8 @@ impl Status {
 pub struct Incident {
     pub exists: bool,
     pub title: String,
+    /// Empty where nobody wrote one.
+    pub title_zh: String,
     /// The worst of its alerts.
     pub level: String,
     pub status: Status,
@@ -57,6 +59,7 @@ pub struct Incident {
 pub enum Command {
     Open {
         title: String,
+        title_zh: String,
         level: String,
         alerts: Vec<AlertRef>,
     },
@@ -134,11 +137,11 @@ impl Decider for Incident {
 
     fn decide(&self, command: Command) -> Result<Vec<IncidentEvent>, Rejection> {
         if !self.exists {
-            let Command::Open { title, level, alerts } = command else {
+            let Command::Open { title, title_zh, level, alerts } = command else {
                 return Err(Rejection::unknown("such incident"));
             };
             let title = text("the title", &title)?;
-            return Ok(vec![IncidentEvent::Opened { title, level, alerts }]);
+            return Ok(vec![IncidentEvent::Opened { title, title_zh, level, alerts }]);
         }
         match (command, self.status) {
             (Command::Open { .. }, _) => Err(Rejection::conflict("the incident is open already")),
@@ -184,9 +187,10 @@ impl Decider for Incident {
 
     fn apply(&mut self, event: &IncidentEvent) {
         match event {
-            IncidentEvent::Opened { title, level, alerts } => {
+            IncidentEvent::Opened { title, title_zh, level, alerts } => {
                 self.exists = true;
                 self.title.clone_from(title);
+                self.title_zh.clone_from(title_zh);
                 self.level.clone_from(level);
                 for alert in alerts {
                     self.take(alert);
@@ -215,6 +219,7 @@ mod tests {
             at: format!("journal/0/{n}").parse().unwrap(),
             rule: custos_event::RuleId("r".into()),
             title: "t".into(),
+            title_zh: String::new(),
             level: level.into(),
             time: custos_event::Timestamp::default(),
             entities: Vec::new(),
@@ -224,7 +229,12 @@ mod tests {
     /// The answer to the last of `commands`, the others taken in before it.
     fn check(commands: Vec<Command>) -> Result<usize, Rejection> {
         let mut incident = Incident::default();
-        let open = Command::Open { title: "t".into(), level: "low".into(), alerts: vec![] };
+        let open = Command::Open {
+            title: "t".into(),
+            title_zh: String::new(),
+            level: "low".into(),
+            alerts: vec![],
+        };
         let mut last = Ok(0);
         for command in std::iter::once(open).chain(commands) {
             let decided = incident.decide(command);
@@ -274,7 +284,12 @@ mod tests {
     fn the_level_is_the_worst_of_the_alerts() {
         let mut incident = Incident::default();
         let alerts = vec![alert(1, "low"), alert(2, "critical"), alert(3, "high")];
-        let open = Command::Open { title: "t".into(), level: "low".into(), alerts };
+        let open = Command::Open {
+            title: "t".into(),
+            title_zh: String::new(),
+            level: "low".into(),
+            alerts,
+        };
         for event in incident.decide(open).unwrap() {
             incident.apply(&event);
         }

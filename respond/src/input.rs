@@ -42,6 +42,7 @@ pub struct Input {
     pub kind: InputKind,
     /// For the person who fills it in.
     pub title: String,
+    pub title_zh: String,
     pub from: Option<From>,
     pub default: Option<InputValue>,
 }
@@ -248,6 +249,7 @@ mod tests {
             name: name.into(),
             kind: InputKind::Number,
             title: String::new(),
+            title_zh: String::new(),
             from: None,
             default: default.map(InputValue::Number),
         };

@@ -176,6 +176,7 @@ mod tests {
         };
         let order = TaskOrder {
             title: "t".into(),
+            title_zh: String::new(),
             owner: None,
             due_secs: 60,
             rto_secs: None,

@@ -50,6 +50,7 @@ use axum::{
 };
 use caller::Caller;
 use custos_event::{Clock, Fact};
+use custos_ingest::kafka::Lags;
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) views: Views,
+    /// How far behind its cluster each source is that is read from one.
+    pub(crate) lags: Arc<Lags>,
     pub(crate) rules: rules::Shelf,
     /// Room for the clients of the stream.
     pub(crate) streams: Arc<Semaphore>,

@@ -25,7 +25,7 @@ use custos_event::{Clock, Fact, LogId, Partition};
 use custos_ingest::{
     Decode, Decoders,
     decode::{Decoder, SourceType},
-    kafka::{Consumer, ConsumerConfig},
+    kafka::{Consumer, ConsumerConfig, Lags},
     listener::{Listener, ListenerConfig},
 };
 use custos_search::Index;
@@ -86,6 +86,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
+    let lags = Arc::default();
     if let Some(listener) = config.listener {
         let address = start_listener(listener, &intake, &opened, tasks).await?;
         ready.push(format!("kafka listener {address}"));
@@ -93,11 +94,11 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, tasks)?;
+        start_consumer(kafka, &intake, &opened, &lags, tasks)?;
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let views = (views, rules, responding);
+        let views = (views, rules, responding, lags);
         let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
@@ -120,7 +121,7 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
-    (views, rules, (desk, reads)): (Views, Shelf, (Desk, Reads)),
+    (views, rules, (desk, reads), lags): (Views, Shelf, (Desk, Reads), Arc<Lags>),
     lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
@@ -138,6 +139,7 @@ fn shared(
         auth,
         clock,
         views,
+        lags,
         rules,
         streams,
         stop,
@@ -254,6 +256,7 @@ fn start_consumer(
     config: config::Kafka,
     intake: &StoreIntake,
     opened: &Opened,
+    lags: &Arc<Lags>,
     tasks: &mut Tasks,
 ) -> Result<(), Failure> {
     let decoders = decoders(opened, config.sources)?;
@@ -270,7 +273,8 @@ fn start_consumer(
     };
     let intake = Arc::new(intake.clone());
     let stop = tasks.stop();
-    let consumer = Consumer::new(consumer_config, intake, decoders, Arc::new(SystemClock), facts)
+    let (clock, lags) = (Arc::new(SystemClock), Arc::clone(lags));
+    let consumer = Consumer::new(consumer_config, intake, decoders, clock, facts, lags)
         .map_err(Failure::usage)?;
     tasks.spawn_thread("kafka consumer", move || Ok(consumer.run(&stop)?));
     Ok(())

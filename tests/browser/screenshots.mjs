@@ -1,4 +1,5 @@
-// Pictures of every page in both languages and themes, from a demo of its own: node tests/browser/screenshots.mjs [folder]
+// Pictures of every page in both languages and themes, from a demo of its own: node tests/browser/screenshots.mjs [folder].
+// The README's: node tests/browser/screenshots.mjs docs/pictures --readme
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { launch, visit } from "./lib/browser.mjs";
@@ -7,6 +8,7 @@ import { startDemo } from "./lib/server.mjs";
 import { words } from "./lib/words.mjs";
 
 const folder = resolve(process.argv[2] ?? new URL("screenshots", import.meta.url).pathname);
+const forReadme = process.argv.includes("--readme");
 const NARROW = { width: 390, height: 844 };
 
 /** What each picture shows: its address, and what has to be there before it is taken. */
@@ -67,7 +69,7 @@ const browser = await launch();
 try {
   const doors = [];
   for (const language of ["en", "zh"]) {
-    for (const theme of ["light", "dark"]) {
+    for (const theme of forReadme ? [] : ["light", "dark"]) {
       const { page, context } = await visit(browser, { language, theme });
       await page.goto(server.setup);
       await page.getByRole("heading", { level: 1 }).waitFor();
@@ -89,8 +91,13 @@ try {
     await take(wide.page, server.base, list, `${language}-${theme}`);
     await wide.context.close();
   }
-  const { overview, search, alerts, incident } = list;
-  for (const [language, theme] of [["en", "light"], ["zh", "dark"]]) {
+  const { overview, search, alerts, incident, ...rest } = list;
+  for (const [language, theme] of forReadme ? [["en", "light"], ["zh", "dark"]] : []) {
+    const { page: shown, context: own } = await visit(browser, { language, theme, state });
+    await take(shown, server.base, { overview, "search-event": rest["search-event"], incident }, language);
+    await own.close();
+  }
+  for (const [language, theme] of forReadme ? [] : [["en", "light"], ["zh", "dark"]]) {
     const narrow = await visit(browser, { language, theme, state, ...NARROW });
     await take(narrow.page, server.base, { overview, search, alerts, incident }, `${language}-${theme}-390`);
     await narrow.context.close();

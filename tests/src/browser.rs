@@ -1,11 +1,8 @@
 //! What a browser keeps of a session, without the browser: cookie and token go with each request.
 
-use anyhow::{Context, Result, ensure};
+use crate::http::{self, header};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-};
 
 /// One browser of one person.
 #[derive(Clone, Debug)]
@@ -81,49 +78,17 @@ impl Browser {
         body: Option<&Value>,
         headers: &[&str],
     ) -> Result<Answer> {
-        let port = self.port;
-        let mut head = format!(
-            "{method} /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
-             Origin: http://127.0.0.1:{port}\r\n"
-        );
-        let mut add = |line: &str| head.extend([line, "\r\n"]);
-        if let Some(cookie) = &self.cookie {
-            add(&format!("Cookie: __Host-custos={cookie}"));
-        }
-        if let Some(csrf) = &self.csrf {
-            add(&format!("X-CSRF-Token: {csrf}"));
-        }
-        for line in headers {
-            add(line);
-        }
+        let mut all = vec![format!("Origin: http://127.0.0.1:{}", self.port)];
+        all.extend(self.cookie.iter().map(|cookie| format!("Cookie: __Host-custos={cookie}")));
+        all.extend(self.csrf.iter().map(|csrf| format!("X-CSRF-Token: {csrf}")));
+        all.extend(headers.iter().map(|&line| line.to_owned()));
+        all.push("Content-Type: application/json".to_owned());
         let body = body.map(Value::to_string).unwrap_or_default();
-        add("Content-Type: application/json");
-        add(&format!("Content-Length: {}\r\n", body.len()));
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.write_all((head + &body).as_bytes())?;
-        read(stream)
+        let path = format!("/api/v1{path}");
+        let mut reply = http::send(self.port, method, &path, &all, body.as_bytes())?;
+        let body = reply.json()?;
+        Ok(Answer { status: reply.status, head: reply.head, body })
     }
-}
-
-/// Reads the head, and the body if it says how long it is: a stream is left alone.
-fn read(stream: TcpStream) -> Result<Answer> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        ensure!(reader.read_line(&mut head)? > 0, "the answer breaks off: {head}");
-    }
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let length = header(&head, "content-length").and_then(|length| length.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body)?;
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Ok(Answer { status: status.context("no status")?, head, body })
-}
-
-/// The value of a header.
-pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    let mut pairs = head.lines().filter_map(|line| line.split_once(": "));
-    pairs.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn set_cookie(head: &str) -> Option<&str> {

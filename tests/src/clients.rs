@@ -88,6 +88,24 @@ fn delivery(line: &str) -> Result<Delivery> {
 /// aiosmtpd, a real mail server, that keeps what it is given in `folder` (which it makes). `None`, and told,
 /// where it is not installed.
 pub fn aiosmtpd(port: u16, folder: &Path) -> Result<Option<Running>> {
+    mail_server(port, folder, &[])
+}
+
+/// The same, insisting on TLS: `starttls` or `wrapped`.
+pub fn aiosmtpd_with_tls(
+    port: u16,
+    folder: &Path,
+    tls: &str,
+    certificate: &Certificate,
+) -> Result<Option<Running>> {
+    let (file, key) = (certificate.file.to_string_lossy(), certificate.key.to_string_lossy());
+    if tls == "wrapped" {
+        return mail_server(port, folder, &["--smtpscert", &file, "--smtpskey", &key]);
+    }
+    mail_server(port, folder, &["--tlscert", &file, "--tlskey", &key])
+}
+
+fn mail_server(port: u16, folder: &Path, more: &[&str]) -> Result<Option<Running>> {
     let there =
         Command::new(python()).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
     if !there.is_ok_and(|status| status.success()) {
@@ -96,12 +114,49 @@ pub fn aiosmtpd(port: u16, folder: &Path) -> Result<Option<Running>> {
     }
     let mut command = Command::new(python());
     command.args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}")]);
-    command.args(["-c", "aiosmtpd.handlers.Mailbox"]).arg(folder);
+    command.args(more).args(["-c", "aiosmtpd.handlers.Mailbox"]).arg(folder);
     let running = Running::start("aiosmtpd", &mut command)?;
     crate::wait::until("aiosmtpd", Duration::from_secs(30), || {
         Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop))
     })?;
     Ok(Some(running))
+}
+
+/// A certificate for 127.0.0.1 that nobody trusts by itself, and its key.
+#[derive(Debug)]
+pub struct Certificate {
+    pub file: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Certificate {
+    /// Made by openssl, for a day.
+    pub fn make(folder: &Path) -> Result<Self> {
+        let made = Self { file: folder.join("peer.pem"), key: folder.join("peer.key") };
+        let output = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+            ])
+            .args(["-days", "1", "-subj", "/CN=127.0.0.1"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&made.key)
+            .arg("-out")
+            .arg(&made.file)
+            .output()
+            .context("cannot run openssl; `bash tests/run.sh` installs it")?;
+        if !output.status.success() {
+            bail!("openssl failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(made)
+    }
 }
 
 /// `$CUSTOS_TEST_PYTHON`, else the virtual environment that tests/run.sh makes.

@@ -1,14 +1,13 @@
 //! The binary under test: run once from the command line, or kept as a server that is killed and
 //! started again on the same folder and ports.
 
-use crate::{process::Running, root, wait};
+use crate::{http, process::Running, root, wait};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::{
     ffi::OsStr,
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     time::Duration,
@@ -93,18 +92,29 @@ pub struct Node {
     config: PathBuf,
     data: PathBuf,
     http: u16,
+    environment: Vec<(String, String)>,
     running: Option<Running>,
 }
 
 impl Node {
     /// Writes `config` (its part below `data` and `[http]`) and starts a server on `folder`.
     pub fn start(folder: &Path, http: u16, config: &str) -> Result<Self> {
+        Self::start_with(folder, http, config, Vec::new())
+    }
+
+    /// The same with variables of its own in its environment.
+    pub fn start_with(
+        folder: &Path,
+        http: u16,
+        config: &str,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self> {
         let data = folder.join("data");
         let file = folder.join("custos.toml");
         let head =
             format!("data = \"{}\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n", data.display());
         fs::write(&file, head + config)?;
-        let mut node = Self { config: file, data, http, running: None };
+        let mut node = Self { config: file, data, http, environment, running: None };
         node.restart()?;
         Ok(node)
     }
@@ -114,6 +124,7 @@ impl Node {
         self.running = None;
         let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(&self.config).stdout(Stdio::null());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let running = Running::start("custos serve", &mut command)?;
         running.wait_for_line(START_LIMIT, |line| line.contains("ready"))?;
         self.running = Some(running);
@@ -222,11 +233,9 @@ impl Node {
 
     /// The answer to a GET, head and body together.
     pub fn get(&self, path: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut reply = http::send(self.http, "GET", path, &[], b"")?;
+        let body = reply.text()?;
+        Ok(reply.head + &body)
     }
 }
 

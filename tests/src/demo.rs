@@ -2,6 +2,7 @@
 
 use crate::{
     custos::{Ran, binary, run},
+    http,
     process::{Running, free_port},
     wait,
 };
@@ -9,8 +10,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    io::{Read, Write},
-    net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     time::Duration,
@@ -121,10 +120,7 @@ impl Demo {
 
     /// What the intake has counted, at one look: received, stored, rejected.
     pub fn intake(&self) -> Result<(u64, u64, u64)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http))?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let answer = http::send(self.http, "GET", "/metrics", &[], b"")?.text()?;
         let sum = |what: &str| {
             let name = format!("custos_ingest_{what}_total{{");
             let of = |line: &str| line.strip_prefix(&name)?.split_once("} ")?.1.parse::<u64>().ok();

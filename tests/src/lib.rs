@@ -9,6 +9,7 @@ pub mod clients;
 pub mod custos;
 pub mod data;
 pub mod demo;
+pub mod http;
 pub mod kafka;
 pub mod process;
 pub mod stand_in;

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use custos_tests::{
-    browser::{Browser, header},
+    browser::Browser,
     custos::{Node, run_with},
+    http::header,
     process::free_port,
     wait,
 };

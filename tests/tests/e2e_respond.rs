@@ -136,6 +136,33 @@ fn an_approved_block_is_done_told_listed_and_undone_and_a_second_approval_change
 }
 
 #[test]
+fn of_eight_approvals_at_the_same_moment_one_counts() -> Result<()> {
+    let mut server = Server::start(OUTBOX)?;
+    let (run, hash) = server.ask()?;
+    let (path, body) = (format!("/runs/{run}/approve"), json!({"step": "block", "hash": hash}));
+    let mut browsers = Vec::new();
+    for _ in 0..8 {
+        let mut browser = Browser::at(server.port);
+        browser.sign_in("lin", PASSWORD)?.with(200)?;
+        browsers.push(browser);
+    }
+    let together = std::sync::Barrier::new(browsers.len());
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let asks = browsers.iter().map(|browser| {
+            let approve = || (together.wait(), browser.post(&path, &body)).1;
+            scope.spawn(approve)
+        });
+        let asks: Vec<_> = asks.collect();
+        asks.into_iter().filter_map(|ask| ask.join().ok()).collect::<Result<_>>()
+    })?;
+    let with = |status| answers.iter().filter(|answer| answer.status == status).count();
+    ensure!((with(200), with(409)) == (1, 7), "{answers:?}");
+    server.until(&run, "status", "done")?;
+    ensure!(server.firewall.acts().len() == 1, "{:?}", server.firewall.acts());
+    server.node.stop()
+}
+
+#[test]
 fn a_kill_after_the_peer_acted_and_before_its_answer_leaves_one_effect() -> Result<()> {
     let mut server = Server::start(OUTBOX)?;
     let (run, hash) = server.ask()?;

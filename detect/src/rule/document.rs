@@ -71,6 +71,7 @@ fn rule(
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
         name: text(node, "name"),
         title,
+        title_zh: node.get("custos").and_then(|own| text(own, "title_zh")).unwrap_or_default(),
         status,
         level,
         tags: tags(node),

@@ -37,6 +37,8 @@ pub struct Rule {
     /// What correlations may call it besides its id.
     pub name: Option<String>,
     pub title: String,
+    /// `custos.title_zh`; empty where there is none.
+    pub title_zh: String,
     pub status: String,
     /// `informational`, `low`, `medium`, `high`, `critical`; empty where the rule says none.
     pub level: String,

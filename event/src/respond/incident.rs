@@ -15,6 +15,9 @@ pub enum IncidentEvent {
     /// By an alert, or by a person, who may name several or none.
     Opened {
         title: String,
+        /// In Chinese; empty where nobody wrote one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        title_zh: String,
         /// Sigma's levels: informational, low, medium, high, critical.
         level: String,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -63,6 +66,9 @@ pub struct AlertRef {
     pub at: Position,
     pub rule: RuleId,
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     pub level: String,
     /// Event time of its last event.
     pub time: Timestamp,
@@ -74,6 +80,9 @@ pub struct AlertRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     pub query: String,
     /// Event time, half-open.
     pub from: Timestamp,

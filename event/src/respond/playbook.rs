@@ -14,6 +14,9 @@ pub struct Plan {
     /// SHA-256 of the file's text, hex.
     pub version: String,
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     pub steps: Vec<Step>,
 }
 
@@ -23,6 +26,9 @@ pub struct Step {
     pub name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     pub effect: EffectClass,
     pub action: Action,
     /// What is acted on: `{inputs.address}`. Shown in approvals and in the ledger of open effects.
@@ -113,6 +119,9 @@ pub struct Query {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskOrder {
     pub title: String,
+    /// In Chinese; empty where nobody wrote one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title_zh: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Seconds from the opening.

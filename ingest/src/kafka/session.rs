@@ -5,6 +5,7 @@ use super::{
     config::Start,
     flight::Flight,
     gather::{At, Gathered},
+    lag::Lags,
     place::{Marks, Named, Place, Resumed, Seen},
 };
 use crate::{
@@ -22,7 +23,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -45,6 +46,7 @@ pub(crate) struct Outside {
     pub(crate) decoders: Decoders,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) facts: Arc<dyn Fn(Fact) + Send + Sync>,
+    pub(crate) lags: Arc<Lags>,
     /// The store's last ranges.
     pub(crate) stored: Box<dyn Fn() -> Vec<SourceRange> + Send + Sync>,
     pub(crate) start: Start,
@@ -356,6 +358,7 @@ impl ClientContext for Session {
 
     fn stats(&self, statistics: Statistics) {
         let reading = self.lock();
+        let mut lags = BTreeMap::new();
         for (name, topic) in &reading.topics {
             let Some(shown) = statistics.topics.get(name) else { continue };
             for (partition, place) in &topic.places {
@@ -366,11 +369,16 @@ impl ClientContext for Session {
                 if high < 0 {
                     continue;
                 }
-                #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 records")]
-                let lag = high.saturating_sub(place.next).max(0) as f64;
+                let lag = high.saturating_sub(place.next).max(0).unsigned_abs();
+                *lags.entry(Arc::clone(&topic.source)).or_default() += lag;
                 let labels = [("topic", name.clone()), ("partition", partition.to_string())];
-                metrics::gauge!("custos_kafka_lag", &labels).set(lag);
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a gauge; exact up to 2^53 records"
+                )]
+                metrics::gauge!("custos_kafka_lag", &labels).set(lag as f64);
             }
         }
+        self.outside.lags.replace(lags);
     }
 }

@@ -68,7 +68,9 @@ fn start(config: ConsumerConfig, intake: &Arc<StandIn>) -> Running {
     let (facts, shutdown) = (Facts::default(), CancellationToken::new());
     let told = Arc::clone(&facts);
     let tell = Arc::new(move |fact| told.lock().unwrap().push(fact));
-    let consumer = Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell).unwrap();
+    let consumer =
+        Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell, Arc::default())
+            .unwrap();
     let token = shutdown.clone();
     let thread = std::thread::spawn(move || consumer.run(&token));
     Running { shutdown, thread, facts }
@@ -247,7 +249,8 @@ fn a_stop_does_not_wait_for_a_broker_that_is_not_there() {
 fn a_topic_list_that_is_empty_or_a_client_property_that_is_unknown_is_refused_by_name() {
     let build = |config: ConsumerConfig| {
         let facts = Arc::new(|_| {});
-        let built = Consumer::new(config, StandIn::new(), decoders(), clock(), facts);
+        let built =
+            Consumer::new(config, StandIn::new(), decoders(), clock(), facts, Arc::default());
         let error = built.err().unwrap();
         format!("{error}: {:?}", std::error::Error::source(&error))
     };

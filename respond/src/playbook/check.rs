@@ -128,6 +128,7 @@ impl Scope<'_> {
             Action::Query(query) => self.text(&query.query, at, problems),
             Action::Task(task) => {
                 self.text(&task.title, at, problems);
+                self.text(&task.title_zh, at, problems);
                 self.text(task.owner.as_deref().unwrap_or_default(), at, problems);
                 if let Some(probe) = &task.probe {
                     self.check(probe, at, problems);

@@ -84,8 +84,10 @@ fn document(node: &Node, text: &str, problems: &mut Problems) -> Playbook {
         problems.add(node.at, format!("a playbook is a map with 'playbook', not {}", node.kind()));
         return Playbook::empty();
     }
-    problems
-        .unknown_keys(node, &["playbook", "title", "description", "trigger", "inputs", "steps"]);
+    problems.unknown_keys(
+        node,
+        &["playbook", "title", "title_zh", "description", "trigger", "inputs", "steps"],
+    );
     let id = problems.text(node, "playbook");
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if let Some(at) = node.get("playbook").map(|id| id.at)
@@ -102,7 +104,13 @@ fn document(node: &Node, text: &str, problems: &mut Problems) -> Playbook {
         description: problems.text_or_empty(node, "description"),
         trigger: trigger(node, problems),
         inputs: inputs(node, problems),
-        plan: Plan { playbook: id, version, title, steps: steps(node, problems) },
+        plan: Plan {
+            playbook: id,
+            version,
+            title,
+            title_zh: problems.text_or_empty(node, "title_zh"),
+            steps: steps(node, problems),
+        },
     }
 }
 
@@ -147,7 +155,7 @@ fn input(name: &str, node: &Node, problems: &mut Problems) -> Option<Input> {
     if !crate::template::is_path(name) || name.contains('.') {
         problems.add(node.at, format!("'{name}' is no name; use letters, digits, '_' and '-'"));
     }
-    problems.unknown_keys(node, &["type", "title", "from", "default"]);
+    problems.unknown_keys(node, &["type", "title", "title_zh", "from", "default"]);
     let written = problems.text(node, "type");
     let Some(kind) = InputKind::of(&written) else {
         if let Some(at) = node.get("type").map(|kind| kind.at) {
@@ -178,7 +186,8 @@ fn input(name: &str, node: &Node, problems: &mut Problems) -> Option<Input> {
         );
     }
     let title = problems.text_or_empty(node, "title");
-    Some(Input { name: name.to_owned(), kind, title, from: From::of(&from), default })
+    let title_zh = problems.text_or_empty(node, "title_zh");
+    Some(Input { name: name.to_owned(), kind, title, title_zh, from: From::of(&from), default })
 }
 
 fn steps(node: &Node, problems: &mut Problems) -> Vec<custos_event::respond::Step> {

@@ -13,9 +13,10 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 const ACTIONS: [&str; 5] = ["http", "email", "kafka", "query", "task"];
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "step",
     "title",
+    "title_zh",
     "if",
     "effect",
     "target",
@@ -59,6 +60,7 @@ pub(super) fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
     Some(Step {
         name,
         title: problems.text_or_empty(node, "title"),
+        title_zh: problems.text_or_empty(node, "title_zh"),
         effect,
         action,
         target: problems.text_or_empty(node, "target"),
@@ -181,10 +183,11 @@ fn query(node: &Node, problems: &mut Problems) -> Query {
 }
 
 fn task(node: &Node, problems: &mut Problems) -> TaskOrder {
-    problems.unknown_keys(node, &["title", "owner", "due", "rto", "probe"]);
+    problems.unknown_keys(node, &["title", "title_zh", "owner", "due", "rto", "probe"]);
     let rto = node.get("rto").map(|_| secs(node, "rto", 1, 366 * 86_400, problems));
     TaskOrder {
         title: problems.text(node, "title"),
+        title_zh: problems.text_or_empty(node, "title_zh"),
         owner: node.get("owner").map(|_| problems.text(node, "owner")),
         due_secs: secs(node, "due", 86_400, 366 * 86_400, problems),
         rto_secs: rto,

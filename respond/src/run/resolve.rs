@@ -77,6 +77,7 @@ fn action(action: &Action, values: &Value) -> Result<Action, TemplateError> {
         }
         Action::Task(task) => Action::Task(TaskOrder {
             title: fill(&task.title, values)?,
+            title_zh: fill(&task.title_zh, values)?,
             owner: task.owner.as_ref().map(|owner| fill(owner, values)).transpose()?,
             probe: task.probe.as_ref().map(|probe| check(probe, values)).transpose()?,
             ..task.clone()

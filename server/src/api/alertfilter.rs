@@ -88,7 +88,7 @@ impl Meant {
 
 fn has(row: &Row, word: &str) -> bool {
     let entities = row.entities.iter().map(|entity| entity.value.as_str());
-    let mut texts = [&*row.title, &*row.rule.0].into_iter().chain(entities);
+    let mut texts = [&*row.title, &*row.title_zh, &*row.rule.0].into_iter().chain(entities);
     texts.any(|text| text.to_lowercase().contains(word))
 }
 
@@ -111,15 +111,15 @@ impl FromStr for Key {
     }
 }
 
-/// The key, which is also what to filter by, and what it is called.
-pub(super) fn group_key(row: &Row, key: Key) -> (String, String) {
+/// The key, which is also what to filter by, and what it is called, in English and in Chinese.
+pub(super) fn group_key(row: &Row, key: Key) -> (String, String, String) {
     match (key, row.entities.first()) {
-        (Key::Rule, _) => (row.rule.to_string(), row.title.to_string()),
+        (Key::Rule, _) => (row.rule.to_string(), row.title.to_string(), row.title_zh.to_string()),
         (Key::Entity, Some(entity)) => {
             let kind = serde_json::to_value(entity.kind).unwrap_or_default();
             let kind = kind.as_str().unwrap_or_default().to_owned();
-            (format!("{kind}:{}", entity.value), entity.value.clone())
+            (format!("{kind}:{}", entity.value), entity.value.clone(), String::new())
         }
-        (Key::Entity, None) => (String::new(), String::new()),
+        (Key::Entity, None) => (String::new(), String::new(), String::new()),
     }
 }

@@ -32,6 +32,8 @@ const EVENTS_MAX: usize = 50;
 pub(crate) struct AlertSummary {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     level: String,
     rule: String,
     #[schema(value_type = String)]
@@ -45,6 +47,7 @@ impl From<&Row> for AlertSummary {
         Self {
             id: row.id.to_string(),
             title: row.title.to_string(),
+            title_zh: row.title_zh.to_string(),
             level: row.level.to_string(),
             rule: row.rule.to_string(),
             time: row.time,
@@ -63,6 +66,8 @@ pub(crate) struct Alert {
     rule: String,
     rule_version: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     level: String,
     tags: Vec<String>,
     /// Event time of the last event.
@@ -134,6 +139,7 @@ impl Alert {
             rule: fact.rule.to_string(),
             rule_version: fact.rule_version,
             title: fact.title,
+            title_zh: fact.title_zh,
             level: fact.level,
             tags: fact.tags,
             time: fact.time,
@@ -208,6 +214,8 @@ pub(super) struct Queue {
 pub(super) struct Group {
     key: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     /// The highest among them.
     level: String,
     count: usize,
@@ -270,10 +278,11 @@ pub(super) async fn list(
 fn groups<'r>(rows: impl Iterator<Item = &'r Row>, key: Key) -> Vec<Group> {
     let mut groups: HashMap<String, Group> = HashMap::new();
     for row in rows {
-        let (name, title) = group_key(row, key);
+        let (name, title, title_zh) = group_key(row, key);
         let group = groups.entry(name.clone()).or_insert_with(|| Group {
             key: name,
             title,
+            title_zh,
             level: row.level.to_string(),
             count: 0,
             open: 0,

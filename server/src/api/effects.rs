@@ -31,6 +31,8 @@ struct Effect {
     run: String,
     step: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     /// `http` or `kafka`.
     kind: &'static str,
     target: String,
@@ -77,6 +79,7 @@ fn effect(id: RunId, entry: &RunEntry, state: &StepState) -> Option<Effect> {
         run: id.to_string(),
         step: state.step.name.clone(),
         title: state.step.title.clone(),
+        title_zh: state.step.title_zh.clone(),
         kind: match state.step.action {
             Action::Http(_) => "http",
             Action::Kafka(_) => "kafka",

@@ -47,6 +47,8 @@ pub(super) struct Incidents {
 pub(super) struct IncidentSummary {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     level: String,
     status: &'static str,
     owner: Option<String>,
@@ -69,6 +71,8 @@ pub(super) struct IncidentSummary {
 pub(super) struct Incident {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     level: String,
     status: &'static str,
     owner: Option<String>,
@@ -165,6 +169,7 @@ fn summary(desk: &DeskState, id: IncidentId, entry: &IncidentEntry) -> IncidentS
     IncidentSummary {
         id: id.to_string(),
         title: incident.title.clone(),
+        title_zh: incident.title_zh.clone(),
         level: incident.level.clone(),
         status: incident.status.name(),
         owner: incident.owner.clone(),
@@ -197,6 +202,7 @@ fn shown(desk: &Desk, id: IncidentId) -> Result<Incident, Problem> {
         let answer = Incident {
             id: id.to_string(),
             title: incident.title.clone(),
+            title_zh: incident.title_zh.clone(),
             level: incident.level.clone(),
             status: incident.status.name(),
             owner: incident.owner.clone(),

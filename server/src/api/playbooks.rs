@@ -15,6 +15,8 @@ pub(super) struct Playbooks {
 struct Playbook {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     description: String,
     /// SHA-256 of its text.
     version: String,
@@ -31,6 +33,8 @@ struct Input {
     #[serde(rename = "type")]
     kind: &'static str,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     #[schema(value_type = Object)]
     default: Value,
     required: bool,
@@ -41,6 +45,8 @@ struct Input {
 struct Step {
     name: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     effect: &'static str,
     #[schema(value_type = Object)]
     action: Value,
@@ -57,12 +63,14 @@ impl Playbook {
             name: input.name.clone(),
             kind: input.kind.name(),
             title: input.title.clone(),
+            title_zh: input.title_zh.clone(),
             default: input.default.as_ref().map_or(Value::Null, input::json),
             required: input.default.is_none(),
         });
         let steps = playbook.plan.steps.iter().map(|step| Step {
             name: step.name.clone(),
             title: step.title.clone(),
+            title_zh: step.title_zh.clone(),
             effect: effect(step.effect),
             action: json!(step.action),
             condition: step.condition.clone(),
@@ -72,6 +80,7 @@ impl Playbook {
         Self {
             id: playbook.plan.playbook.clone(),
             title: playbook.plan.title.clone(),
+            title_zh: playbook.plan.title_zh.clone(),
             description: playbook.description.clone(),
             version: playbook.plan.version.clone(),
             triggers: trigger.rules.iter().chain(&trigger.tags).cloned().collect(),

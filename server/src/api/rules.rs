@@ -68,6 +68,8 @@ fn of_file(file: &RuleFile) -> Vec<ShelfRule> {
 pub(crate) struct Rule {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     level: String,
     status: String,
     path: String,
@@ -120,6 +122,7 @@ impl Rule {
         Self {
             id: shelf.id.to_string(),
             title: rule.map_or_else(|| shelf.path.clone(), |rule| rule.title.clone()),
+            title_zh: of(|rule| &rule.title_zh),
             level: of(|rule| &rule.level),
             status: of(|rule| &rule.status),
             path: shelf.path.clone(),
@@ -137,6 +140,7 @@ impl Rule {
         Self {
             id: row.rule.to_string(),
             title: row.title.to_string(),
+            title_zh: row.title_zh.to_string(),
             level: row.level.to_string(),
             status: "removed".into(),
             path: String::new(),

@@ -1,7 +1,9 @@
 //! Runs of playbooks: start, plan, approve, deny, undo, and settle what nobody knows.
 
 use super::{
-    State, blocking,
+    State,
+    asking::remember,
+    blocking,
     caller::Caller,
     extract::{Json, Path, Query},
     problem::Problem,
@@ -32,6 +34,8 @@ pub(super) struct Run {
     pub(super) id: String,
     playbook: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     /// SHA-256 of the playbook's text.
     version: String,
     incident: String,
@@ -52,6 +56,8 @@ pub(super) struct Run {
 struct Step {
     name: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     /// With look-ups filled in once an approval was asked.
     #[schema(value_type = Object)]
     action: Value,
@@ -98,6 +104,7 @@ impl Run {
             id: id.to_string(),
             playbook: text(|opened| opened.plan.playbook.clone()),
             title: text(|opened| opened.plan.title.clone()),
+            title_zh: text(|opened| opened.plan.title_zh.clone()),
             version: text(|opened| opened.plan.version.clone()),
             incident: text(|opened| opened.incident.to_string()),
             status: match run.status().name() {
@@ -140,6 +147,7 @@ impl Step {
         Self {
             name: step.name.clone(),
             title: step.title.clone(),
+            title_zh: step.title_zh.clone(),
             action: json!(filled.map_or(&step.action, |filled| &filled.action)),
             effect: effect(step.effect),
             status: match state.stage.name() {
@@ -277,7 +285,7 @@ pub(super) async fn start(
     Ok((StatusCode::CREATED, Json(shown(&state.desk, id)?)))
 }
 
-/// Reads only: what is looked up and asked is no change.
+/// Reads only; its searches are told like any other.
 pub(super) async fn planned(
     state: State,
     caller: Caller,
@@ -292,6 +300,11 @@ pub(super) async fn planned(
             .map_err(|rejection| refusal(&rejection, || Value::Null))?;
         let reads = &state.reads;
         let steps = plan::walk(opened, desk.limits(), Some(&reads.world), Some(&reads.searcher));
+        let searched = |step: &Planned| {
+            let (query, results) = step.searched.clone()?;
+            Some(Fact::Searched { query, results })
+        };
+        steps.iter().filter_map(searched).for_each(|fact| remember(&state, &caller, fact));
         Ok(Json(Plan { steps }))
     })
     .await

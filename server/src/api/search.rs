@@ -1,7 +1,9 @@
 //! Searches of a running server, as `custos search` prints them.
 
 use super::{
-    State, blocking,
+    State,
+    asking::remember,
+    blocking,
     caller::Caller,
     extract::{Json, Query as Parameters},
     problem::Problem,
@@ -87,7 +89,7 @@ pub(super) async fn search(
         if let Err(error) = found {
             error!(%error, "a search failed");
         }
-        remember(&state, &caller, ask.query, count);
+        remember(&state, &caller, Fact::Searched { query: ask.query, results: count });
     });
     let lines = stream::poll_fn(move |context| sent.poll_recv(context));
     let body = Body::from_stream(lines.map(Ok::<_, Infallible>));
@@ -104,15 +106,8 @@ pub(super) async fn count(
         let log = Tolerant::new(&state.opened.store);
         let counted = state.index.count(&query, &request, &log);
         let (count, _) = counted.map_err(anyhow::Error::new)?;
-        remember(&state, &caller, ask.query, count);
+        remember(&state, &caller, Fact::Searched { query: ask.query, results: count });
         Ok(Json(Counted { count, exact: true }))
     };
     blocking(counted).await
-}
-
-/// A read of events is a fact. Reads go on when the disk is full, so a failure is told, not final.
-fn remember(state: &State, caller: &Caller, query: String, results: u64) {
-    if let Err(error) = state.record(caller, vec![Fact::Searched { query, results }]) {
-        error!(error = format!("{error:#}"), "a search could not be recorded");
-    }
 }

@@ -44,10 +44,13 @@ pub(crate) struct Source {
     /// Received in each of the last sixty minutes, the oldest first.
     per_minute: Vec<u64>,
     silent: bool,
+    /// Records that the cluster holds and Custos has not read; none where the source sends to Custos itself, which
+    /// answers when they are stored.
+    lag: Option<u64>,
 }
 
 impl Source {
-    fn new(name: &str, counts: &Counts, now: Timestamp) -> Self {
+    fn new(name: &str, counts: &Counts, now: Timestamp, lag: Option<u64>) -> Self {
         Self {
             name: name.to_owned(),
             kind: name.split_once(':').map_or("", |(kind, _)| kind).to_owned(),
@@ -57,6 +60,7 @@ impl Source {
             last_seen: counts.last_seen,
             per_minute: counts.per_minute(now, MINUTES),
             silent: counts.last_seen.plus_secs(SILENT_AFTER_SECS) < now,
+            lag,
         }
     }
 }
@@ -66,7 +70,8 @@ impl SourceList {
     pub(crate) fn now(state: &State) -> Self {
         let now = state.clock.now();
         let folded = state.views.read();
-        let of = |(name, counts): (&str, &Counts)| Source::new(name, counts, now);
+        let of =
+            |(name, counts): (&str, &Counts)| Source::new(name, counts, now, state.lags.of(name));
         let sources: Vec<Source> = folded.sources.iter().map(of).collect();
         let sum = |of: fn(&Source) -> u64| sources.iter().map(of).sum();
         Self {

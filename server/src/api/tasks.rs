@@ -18,6 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 pub(super) struct Task {
     id: String,
     title: String,
+    /// In Chinese; empty where nobody wrote one.
+    title_zh: String,
     incident: String,
     run: Option<String>,
     /// `open`, `started`, `verifying`, `not_clean`, `done` or `signed_off`.
@@ -49,6 +51,7 @@ impl Task {
         Self {
             id: id.to_string(),
             title: order.map(|order| order.title.clone()).unwrap_or_default(),
+            title_zh: order.map(|order| order.title_zh.clone()).unwrap_or_default(),
             incident: opened.map(|opened| opened.incident.to_string()).unwrap_or_default(),
             run: opened.and_then(|opened| Some(opened.run.as_ref()?.0.to_string())),
             status: task.status.name(),

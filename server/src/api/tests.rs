@@ -100,6 +100,7 @@ impl Server {
             auth: Arc::new(auth),
             clock: shared,
             views,
+            lags: Arc::default(),
             rules: Shelf::new(&[]),
             streams: super::stream::places(),
             stop: stop.clone(),

@@ -22,6 +22,8 @@ pub(crate) struct Row {
     pub(crate) id: AlertId,
     pub(crate) rule: RuleId,
     pub(crate) title: Box<str>,
+    #[serde(default)]
+    pub(crate) title_zh: Box<str>,
     pub(crate) level: Box<str>,
     pub(crate) time: Timestamp,
     pub(crate) raised_at: Timestamp,
@@ -59,6 +61,7 @@ impl Row {
             id: alert.id,
             rule: alert.rule.clone(),
             title: alert.title.as_str().into(),
+            title_zh: alert.title_zh.as_str().into(),
             level: alert.level.as_str().into(),
             time: alert.time,
             raised_at,

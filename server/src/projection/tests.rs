@@ -50,6 +50,7 @@ fn alert(n: u8) -> Alert {
         rule: RuleId(format!("rule{}", n % 2).into()),
         rule_version: "1".into(),
         title: format!("alert {n}"),
+        title_zh: String::new(),
         level: "high".into(),
         tags: Vec::new(),
         time: Timestamp::from_secs(i64::from(n)),
@@ -60,9 +61,9 @@ fn alert(n: u8) -> Alert {
 }
 
 fn reference(n: u8) -> AlertRef {
-    let Alert { id, rule, title, level, time, entities, .. } = alert(n);
+    let Alert { id, rule, title, title_zh, level, time, entities, .. } = alert(n);
     let at = "journal/0/0".parse().unwrap();
-    AlertRef { id, at, rule, title, level, time, entities }
+    AlertRef { id, at, rule, title, title_zh, level, time, entities }
 }
 
 impl Step {

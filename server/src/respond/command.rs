@@ -10,7 +10,7 @@ use custos_event::{
 };
 use custos_respond::{
     Incident, Limits, Playbook, Rejection, Run, Task,
-    group::{Decision, group, title},
+    group::{Decision, group, titles},
     incident, input,
     rejection::{TEXT_BYTES_MAX, text},
     run::{self, Opened, protected, targets},
@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Runs that alerts start in one incident; a person may start more.
+/// A title is one line of a list.
+const TITLE_CHARS_MAX: usize = 200;
 const PROPOSED_MAX: usize = 20;
 /// Runs that are not over; each waits for somebody or something.
 const ACTIVE_MAX: usize = 5_000;
@@ -144,7 +146,8 @@ fn open_incident(state: &State, given: &str, alerts: &[(Position, Alert)]) -> De
     let alerts = references(alerts);
     let worst = alerts.iter().map(|alert| alert.level.as_str()).max_by_key(|l| incident::rank(l));
     let level = worst.unwrap_or("medium").to_owned();
-    let command = incident::Command::Open { title: text("the title", given)?, level, alerts };
+    let (title, title_zh) = (text("the title", given)?, String::new());
+    let command = incident::Command::Open { title, title_zh, level, alerts };
     let id = state.next_incident();
     let events = Incident::default().decide(command)?;
     Ok(events.into_iter().map(|event| Fact::Incident { incident: id, event }).collect())
@@ -176,9 +179,11 @@ fn take_alert(state: &State, terms: &Terms<'_>, at: Position, alert: &Alert) -> 
         }
         Decision::Open(reference) => {
             let id = state.next_incident();
-            let title: String = title(&reference).chars().take(200).collect();
+            let (title, title_zh) = titles(&reference);
+            let cut = |text: String| text.chars().take(TITLE_CHARS_MAX).collect::<String>();
+            let (title, title_zh) = (cut(title), cut(title_zh));
             let (level, alerts) = (reference.level.clone(), vec![*reference]);
-            let command = incident::Command::Open { title: title.clone(), level, alerts };
+            let command = incident::Command::Open { title: title.clone(), title_zh, level, alerts };
             let Ok(events) = Incident::default().decide(command) else { return Vec::new() };
             let facts = events.into_iter().map(|event| Fact::Incident { incident: id, event });
             (id, title, facts.collect())

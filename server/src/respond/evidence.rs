@@ -21,15 +21,11 @@ impl Searcher {
     /// The events up to `now`, as far back as the order says.
     pub(crate) fn collect(
         &self,
-        title: &str,
+        (title, title_zh): (String, String),
         order: &Ordered,
         now: Timestamp,
     ) -> anyhow::Result<Evidence> {
-        let query = Query::parse(&order.query).context("the query does not read")?;
-        let secs = i64::try_from(order.within_secs).unwrap_or(i64::MAX);
-        let (from, to) = (now.plus_secs(secs.saturating_neg()), now.plus_secs(1));
-        let limit = usize::try_from(order.limit).unwrap_or(usize::MAX).max(1);
-        let request = SearchRequest { from: Some(from), to: Some(to), limit };
+        let (query, request) = read(order, now)?;
         let log = Tolerant::new(&self.store);
         let (count, _) = self.index.count(&query, &request, &log)?;
         let mut events = Vec::new();
@@ -38,8 +34,15 @@ impl Searcher {
             true
         })?;
         let sha256 = self.digest(&events)?;
-        let (title, query) = (title.to_owned(), order.query.clone());
-        Ok(Evidence { title, query, from, to, count, events, sha256 })
+        let query = order.query.clone();
+        let (from, to) = (request.from.unwrap_or_default(), request.to.unwrap_or(now));
+        Ok(Evidence { title, title_zh, query, from, to, count, events, sha256 })
+    }
+
+    /// How many they are.
+    pub(crate) fn count(&self, order: &Ordered, now: Timestamp) -> anyhow::Result<u64> {
+        let (query, request) = read(order, now)?;
+        Ok(self.index.count(&query, &request, &Tolerant::new(&self.store))?.0)
     }
 
     fn digest(&self, events: &[Position]) -> anyhow::Result<String> {
@@ -51,4 +54,13 @@ impl Searcher {
         }
         Ok(crate::hex::hex(&digest.finalize()))
     }
+}
+
+/// The query, and the time it asks about.
+fn read(order: &Ordered, now: Timestamp) -> anyhow::Result<(Query, SearchRequest)> {
+    let query = Query::parse(&order.query).context("the query does not read")?;
+    let secs = i64::try_from(order.within_secs).unwrap_or(i64::MAX);
+    let (from, to) = (now.plus_secs(secs.saturating_neg()), now.plus_secs(1));
+    let limit = usize::try_from(order.limit).unwrap_or(usize::MAX).max(1);
+    Ok((query, SearchRequest { from: Some(from), to: Some(to), limit }))
 }

@@ -4,7 +4,7 @@ use super::evidence::Searcher;
 use crate::{clock::SystemClock, respond::desk::journal};
 use custos_event::{
     Clock as _, Decider as _, Seq, Timestamp,
-    respond::{Action, Actioned, Answer, EffectClass, Outcome, Phase, RunEvent},
+    respond::{Action, Actioned, Answer, EffectClass, Outcome, Phase, Query, RunEvent},
 };
 use custos_respond::{
     Key, Limits, Run,
@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 pub(crate) struct Planned {
     pub(crate) name: String,
     pub(crate) title: String,
+    /// In Chinese; empty where nobody wrote one.
+    pub(crate) title_zh: String,
     /// read, reversible or irreversible
     pub(crate) effect: &'static str,
     #[schema(value_type = Object)]
@@ -40,9 +42,28 @@ pub(crate) struct Planned {
     pub(crate) detail: Option<String>,
     #[schema(value_type = Object)]
     pub(crate) output: Value,
+    /// The search that was made, and how many events it found: a read that has to be told.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub(crate) searched: Option<(String, u64)>,
 }
 
 impl Planned {
+    fn search(&mut self, searcher: &Searcher, query: &Query) -> Answer {
+        match searcher.count(query, SystemClock.now()) {
+            Ok(count) => {
+                self.searched = Some((query.query.clone(), count));
+                self.detail = Some(format!("finds {count} events now"));
+                self.output = json!({"count": count});
+                done(self.output.clone())
+            }
+            Err(error) => {
+                self.refused = Some(format!("{error:#}"));
+                done(json!({"count": 0}))
+            }
+        }
+    }
+
     /// For people, line by line.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut head = format!("{}: {}", self.name, self.effect);
@@ -168,17 +189,7 @@ impl Walk<'_> {
         let reads = phase == Phase::Precheck || planned.effect == "read";
         match (action, reads) {
             (Action::Query(query), true) => match self.searcher {
-                Some(searcher) => match searcher.collect("", query, SystemClock.now()) {
-                    Ok(found) => {
-                        planned.detail = Some(format!("finds {} events now", found.count));
-                        planned.output = json!({"count": found.count});
-                        done(planned.output.clone())
-                    }
-                    Err(error) => {
-                        planned.refused = Some(format!("{error:#}"));
-                        done(json!({"count": 0}))
-                    }
-                },
+                Some(searcher) => planned.search(searcher, query),
                 None => done(json!({"count": 0})),
             },
             (action, true) => match self.world {
@@ -222,6 +233,7 @@ impl Walk<'_> {
         };
         Planned {
             name: name.to_owned(),
+            title_zh: step.as_ref().map(|step| step.title_zh.clone()).unwrap_or_default(),
             title: step.map(|step| step.title).unwrap_or_default(),
             effect,
             action: Value::Null,
@@ -233,6 +245,7 @@ impl Walk<'_> {
             refused: None,
             detail: None,
             output: Value::Null,
+            searched: None,
         }
     }
 }

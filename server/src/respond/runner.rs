@@ -229,7 +229,7 @@ impl Hands {
     }
 
     fn search(&self, work: &Work, query: &Query) -> Command {
-        match self.searcher.collect(&self.title(work), query, SystemClock.now()) {
+        match self.searcher.collect(self.titles(work), query, SystemClock.now()) {
             Ok(evidence) => {
                 let (run, step) = (work.run, work.step.clone());
                 Command::Attach { run, step, intent: work.key.intent, evidence }
@@ -238,11 +238,14 @@ impl Hands {
         }
     }
 
-    fn title(&self, work: &Work) -> String {
+    /// What the step is called, in English and in Chinese.
+    fn titles(&self, work: &Work) -> (String, String) {
         self.desk.read(|state| {
             let step = state.runs.get(&work.run).and_then(|entry| entry.run.step(&work.step));
-            let title = step.map(|step| step.step.title.clone()).unwrap_or_default();
-            if title.is_empty() { work.step.clone() } else { title }
+            let (title, title_zh) = step
+                .map(|step| (step.step.title.clone(), step.step.title_zh.clone()))
+                .unwrap_or_default();
+            (if title.is_empty() { work.step.clone() } else { title }, title_zh)
         })
     }
 

@@ -33,6 +33,7 @@ fn alert(n: u8, tag: &str, kind: EntityKind, value: &str) -> Alert {
         rule: RuleId("r".into()),
         rule_version: String::new(),
         title: "Passwords guessed".into(),
+        title_zh: "猜测口令".into(),
         level: "high".into(),
         tags: vec![tag.into()],
         time: Timestamp::from_secs(1_795_507_200),

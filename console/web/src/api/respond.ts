@@ -7,6 +7,7 @@ export type IncidentStatus = "open" | "contained" | "closed";
 export interface IncidentSummary {
   id: string;
   title: string;
+  title_zh?: string;
   level: Level;
   status: IncidentStatus;
   owner: string | null;
@@ -33,6 +34,7 @@ export interface TimelineItem {
 export interface Task {
   id: string;
   title: string;
+  title_zh?: string;
   incident: string;
   run: string | null;
   status: "open" | "started" | "verifying" | "not_clean" | "done" | "signed_off";
@@ -51,6 +53,7 @@ export interface Task {
 
 export interface Evidence {
   title: string;
+  title_zh?: string;
   query: string;
   from: string;
   to: string;
@@ -62,6 +65,7 @@ export interface AlertRef {
   id: string;
   rule: string;
   title: string;
+  title_zh?: string;
   level: Level;
   time: string;
   entities?: Entity[];
@@ -70,6 +74,7 @@ export interface AlertRef {
 export interface Incident {
   id: string;
   title: string;
+  title_zh?: string;
   level: Level;
   status: IncidentStatus;
   owner: string | null;
@@ -92,6 +97,7 @@ export interface Incident {
 export interface RunStep {
   name: string;
   title: string;
+  title_zh?: string;
   /** The action with its kind; look-ups are filled in once an approval was asked. */
   action: unknown;
   /** read, reversible or irreversible. */
@@ -119,6 +125,7 @@ export interface Run {
   id: string;
   playbook: string;
   title: string;
+  title_zh?: string;
   incident: string;
   status: string;
   requested_by: string;
@@ -132,6 +139,7 @@ export interface Run {
 export interface PlannedStep {
   name: string;
   title: string;
+  title_zh?: string;
   effect: string;
   action: unknown;
   target: string;
@@ -146,6 +154,7 @@ export interface PlaybookInput {
   name: string;
   type: string;
   title: string;
+  title_zh?: string;
   default: unknown;
   required: boolean;
 }
@@ -153,6 +162,7 @@ export interface PlaybookInput {
 export interface Playbook {
   id: string;
   title: string;
+  title_zh?: string;
   description: string;
   inputs: PlaybookInput[];
 }
@@ -161,6 +171,7 @@ export interface OpenEffect {
   run: string;
   step: string;
   title: string;
+  title_zh?: string;
   kind: string;
   target: string;
   since: string | null;

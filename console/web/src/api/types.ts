@@ -75,6 +75,7 @@ export interface Alert {
   rule: string;
   rule_version: string;
   title: string;
+  title_zh?: string;
   level: Level;
   tags?: string[];
   time: string;
@@ -93,6 +94,7 @@ export interface Alert {
 export interface AlertGroup {
   key: string;
   title: string;
+  title_zh?: string;
   level: Level;
   count: number;
   open: number;
@@ -131,7 +133,7 @@ export interface AlertDetail extends Omit<Alert, "events" | "rule"> {
 }
 
 export interface EventDetail extends LogEvent {
-  alerts: { id: string; title: string; level: Level; rule: string }[];
+  alerts: { id: string; title: string; title_zh?: string; level: Level; rule: string }[];
 }
 
 export interface RuleProblem {
@@ -144,6 +146,7 @@ export interface RuleProblem {
 export interface RuleSummary {
   id: string;
   title: string;
+  title_zh?: string;
   level: Level;
   status: string;
   path: string;

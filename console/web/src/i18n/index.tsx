@@ -19,12 +19,19 @@ export interface Speech {
   t: (key: Key, values?: Values) => string;
   /** The text of a key that is put together from data; the data itself where there is none. */
   term: (prefix: string, name: string | undefined | null) => string;
+  /** What a rule, a step, an incident is called: in Chinese where somebody wrote it so. */
+  titled: (thing: Titled, otherwise?: string) => string;
   n: (value: number) => string;
   stamp: (time: string) => { stamp: string; offset: string };
   /** Localised date and time of day, for prose. */
   date: (time: string) => string;
   ago: (time: string, now?: number) => string;
   span: (secs: number) => string;
+}
+
+export interface Titled {
+  title: string;
+  title_zh?: string;
 }
 
 const Context = createContext<Speech | null>(null);
@@ -56,6 +63,7 @@ function speech(language: Language, zone: Zone): Omit<Speech, "setLanguage" | "s
       const key = `${prefix}.${name ?? ""}`;
       return key in catalogue ? t(key as Key) : (name ?? "");
     },
+    titled: (thing, otherwise = "") => (language === "zh" && thing.title_zh ? thing.title_zh : thing.title || otherwise),
     n: (value) => number(language, value),
     stamp: (time) => stampText(time, zone),
     date: (time) => (Number.isNaN(Date.parse(time)) ? time : dates.format(new Date(time))),

@@ -31,7 +31,7 @@ function UndoButton({ effect }: { effect: OpenEffect }) {
 }
 
 export function EffectTable({ effects }: { effects: OpenEffect[] }) {
-  const { t, term } = useSpeech();
+  const { t, term, titled } = useSpeech();
   return (
     <table className="table">
       <thead>
@@ -41,7 +41,7 @@ export function EffectTable({ effects }: { effects: OpenEffect[] }) {
         {effects.map((effect) => (
           <tr key={`${effect.run} ${effect.step}`}>
             <td className="mono strong"><Outside text={effect.target} /></td>
-            <td><Outside text={effect.title || effect.step} />{effect.undo === "open" ? null : <> <Chip tone="warn">{term("undo", effect.undo)}</Chip></>}</td>
+            <td><Outside text={titled(effect, effect.step)} />{effect.undo === "open" ? null : <> <Chip tone="warn">{term("undo", effect.undo)}</Chip></>}</td>
             <td><Stamp time={effect.since} short /></td>
             <td>{effect.until ? <Ago time={effect.until} /> : t("effects.forever")}</td>
             <td className="wide-only">{effect.by}</td>

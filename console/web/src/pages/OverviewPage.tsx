@@ -59,7 +59,7 @@ function Levels({ counts }: { counts: Partial<Record<Level, number>> }) {
 const KINDS_MAX = 10;
 
 function AlertKinds() {
-  const { t, n } = useSpeech();
+  const { t, n, titled } = useSpeech();
   const answer = useQuery({ queryKey: ["alerts", "kinds"], queryFn: ({ signal }) => get<AlertsPage>("/alerts", { status: "open", group: "rule", limit: 1 }, signal) });
   const worst = (group: AlertGroup) => LEVELS.indexOf(group.level);
   const groups = [...(answer.data?.groups ?? [])].sort((a, b) => worst(a) - worst(b) || b.newest.localeCompare(a.newest)).slice(0, KINDS_MAX);
@@ -69,7 +69,7 @@ function AlertKinds() {
       {answer.isSuccess && groups.length === 0 ? <Empty title={t("alerts.none")} hint={t("alerts.noneHint")} /> : null}
       <ul className="brief">
         {groups.map((group) => (
-          <li key={group.key}><Link href={`/alerts?rule=${encodeURIComponent(group.key)}`}><span className="brief-sev"><Severity level={group.level} /></span><span className="brief-title"><Outside text={group.title} /></span><Chip>× {n(group.count)}</Chip><span className="brief-age"><Ago time={group.newest} /></span></Link></li>
+          <li key={group.key}><Link href={`/alerts?rule=${encodeURIComponent(group.key)}`}><span className="brief-sev"><Severity level={group.level} /></span><span className="brief-title"><Outside text={titled(group)} /></span><Chip>× {n(group.count)}</Chip><span className="brief-age"><Ago time={group.newest} /></span></Link></li>
         ))}
       </ul>
     </Panel>
@@ -77,7 +77,7 @@ function AlertKinds() {
 }
 
 function Incidents() {
-  const { t, term } = useSpeech();
+  const { t, term, titled } = useSpeech();
   const answer = useQuery({ queryKey: ["incidents", "brief"], queryFn: ({ signal }) => get<{ incidents: IncidentSummary[] }>("/incidents", { limit: 8 }, signal) });
   const incidents = answer.data?.incidents ?? [];
   return (
@@ -86,7 +86,7 @@ function Incidents() {
       {answer.isSuccess && incidents.length === 0 ? <Empty title={t("incidents.none")} hint={t("incidents.noneHint")} /> : null}
       <ul className="brief">
         {incidents.map((incident) => (
-          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><span className="brief-sev"><Severity level={incident.level} /></span><span className="brief-title"><Outside text={incident.title} /></span><Chip tone={incident.waiting_runs > 0 ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting_runs > 0 ? t("runs.waiting", { n: incident.waiting_runs }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
+          <li key={incident.id}><Link href={`/incidents/${incident.id}`}><span className="brief-sev"><Severity level={incident.level} /></span><span className="brief-title"><Outside text={titled(incident)} /></span><Chip tone={incident.waiting_runs > 0 ? "warn" : (STATUS_TONE[incident.status] ?? "plain")}>{incident.waiting_runs > 0 ? t("runs.waiting", { n: incident.waiting_runs }) : term("incidentStatus", incident.status)}</Chip><span className="brief-age"><Ago time={incident.opened_at} /></span></Link></li>
         ))}
       </ul>
     </Panel>

@@ -34,14 +34,14 @@ function Source({ text }: { text: string }) {
 }
 
 function RulePanel({ id, onClose }: { id: string; onClose: () => void }) {
-  const { t, n, term } = useSpeech();
+  const { t, n, term, titled } = useSpeech();
   const answer = useQuery({ queryKey: ["rules", "one", id], queryFn: ({ signal }) => get<RuleDetail>(`/rules/${encodeURIComponent(id)}`, {}, signal) });
   const rule = answer.data;
   return (
     <aside className="flyout flyout-wide" aria-label={t("alert.rule")}>
       <header className="flyout-head">
         <div className="flyout-title">
-          <h2>{rule ? <Outside text={rule.title} /> : t("alert.rule")}</h2>
+          <h2>{rule ? <Outside text={titled(rule)} /> : t("alert.rule")}</h2>
           {rule ? <div className="line"><Severity level={rule.level} /><Chip>{term("ruleStatus", rule.status)}</Chip><span className="quiet">{logsourceText(rule)}</span></div> : null}
         </div>
         <ActionIcon onClick={onClose} aria-label={t("action.close")}><IconClose size={16} /></ActionIcon>
@@ -67,12 +67,12 @@ function RulePanel({ id, onClose }: { id: string; onClose: () => void }) {
 }
 
 const fits = (rule: RuleSummary, words: string[]) => {
-  const text = `${rule.title} ${rule.id} ${rule.path} ${logsourceText(rule)} ${rule.tags.join(" ")}`.toLowerCase();
+  const text = `${rule.title} ${rule.title_zh ?? ""} ${rule.id} ${rule.path} ${logsourceText(rule)} ${rule.tags.join(" ")}`.toLowerCase();
   return words.every((word) => text.includes(word));
 };
 
 export function RulesPage() {
-  const { t, n, term } = useSpeech();
+  const { t, n, term, titled } = useSpeech();
   const [url, setUrl] = useUrl();
   const { id } = useParams<{ id?: string }>();
   const [, go] = useLocation();
@@ -109,7 +109,7 @@ export function RulesPage() {
                 {shown.map((rule) => (
                   <tr key={rule.id + rule.path} className={rule.id === id ? "click row-open" : "click"} onClick={() => show(rule.id)}>
                     <td><Severity level={rule.level} /></td>
-                    <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), show(rule.id))}><Outside text={rule.title} /></button>{rule.valid ? null : <> <Chip tone="bad">{t("rules.invalid")}</Chip></>}</td>
+                    <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), show(rule.id))}><Outside text={titled(rule)} /></button>{rule.valid ? null : <> <Chip tone="bad">{t("rules.invalid")}</Chip></>}</td>
                     <td className="quiet wide-only">{logsourceText(rule)}</td>
                     <td className="num">{n(rule.hits)}</td>
                     <td className="nowrap"><Ago time={rule.last_hit} /></td>

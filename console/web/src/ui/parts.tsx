@@ -1,6 +1,6 @@
 // Small things that every page shows the same way.
 import { ActionIcon, CopyButton, Tooltip } from "@mantine/core";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { Link } from "wouter";
 import type { Entity, Level } from "../api/types";
 import { IconCheck, IconCopy } from "../icons";
@@ -84,12 +84,18 @@ export function Copy({ text, label }: { text: string; label?: string }) {
   );
 }
 
-export function Entities({ entities }: { entities: Entity[] | undefined }) {
+/** More are a crowd: shown when asked for. */
+const ENTITIES_SHOWN = 10;
+
+export function Entities({ entities = [] }: { entities: Entity[] | undefined }) {
   const { term, t } = useSpeech();
-  if (!entities?.length) return null;
+  const [all, setAll] = useState(false);
+  if (entities.length === 0) return null;
+  const shown = all ? entities : entities.slice(0, ENTITIES_SHOWN);
+  const hidden = entities.length - shown.length;
   return (
     <ul className="entities" aria-label={t("entity.label")}>
-      {entities.map((entity) => (
+      {shown.map((entity) => (
         <li key={`${entity.kind} ${entity.value}`}>
           <Link className="entity" href={`/search?q=${encodeURIComponent(entityQuery(entity.kind, entity.value))}&from=-24h`}
             title={t("entity.search")}>
@@ -98,6 +104,7 @@ export function Entities({ entities }: { entities: Entity[] | undefined }) {
           </Link>
         </li>
       ))}
+      {hidden > 0 ? <li><button type="button" className="as-link" onClick={() => setAll(true)}>{t("entity.more", { n: hidden })}</button></li> : null}
     </ul>
   );
 }

@@ -4,7 +4,11 @@ use super::{
     super::{openapi, routes::table},
     *,
 };
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+};
 
 /// `CUSTOS_BLESS=1 cargo test -p custos-server the_document` writes the snapshot anew; look at its diff.
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
@@ -49,6 +53,16 @@ fn every_schema_that_is_referred_to_is_there() {
     for after in text.split("#/components/schemas/").skip(1) {
         let name = after.split('"').next().unwrap();
         assert!(document["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
+}
+
+#[test]
+fn schemas_of_one_name_are_one_schema() {
+    let mut known = BTreeMap::new();
+    for (name, schema) in table().into_iter().flat_map(|route| route.schemas) {
+        let schema = serde_json::to_value(schema).unwrap();
+        let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+        assert_eq!(*first, schema, "two schemas are called {name}; give one a name of its own");
     }
 }
 

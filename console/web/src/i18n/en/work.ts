@@ -79,6 +79,7 @@ export const work = {
   "escalate.done": "Now in {id}",
   "entity.label": "Who and what",
   "entity.one": "Entity",
+  "entity.more": "{n} more",
   "entity.search": "Search its events",
   "entity.user": "user",
   "entity.address": "address",

@@ -81,6 +81,7 @@ export const work: Record<keyof typeof keys, string> = {
   "escalate.done": "已归入 {id}",
   "entity.label": "涉及对象",
   "entity.one": "实体",
+  "entity.more": "另有 {n} 个",
   "entity.search": "检索相关事件",
   "entity.user": "用户",
   "entity.address": "地址",

@@ -10,7 +10,7 @@ interface Props {
 }
 
 export function AlertGroups({ groups, onOpen }: Props) {
-  const { t, n } = useSpeech();
+  const { t, n, titled } = useSpeech();
   return (
     <div className="groups">
       <table className="table">
@@ -29,7 +29,7 @@ export function AlertGroups({ groups, onOpen }: Props) {
           {groups.map((group) => (
             <tr key={group.key} className="click" onClick={() => onOpen(group)}>
               <td><Severity level={group.level} /></td>
-              <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), onOpen(group))}><Outside text={group.title || group.key} /></button></td>
+              <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), onOpen(group))}><Outside text={titled(group, group.key)} /></button></td>
               <td className="num">{n(group.count)}</td>
               <td className="num">{n(group.open)}</td>
               <td className="wide-only"><Ago time={group.oldest} /></td>

@@ -30,7 +30,7 @@ export function StatusChip({ alert }: { alert: Pick<Alert, "status" | "verdict" 
 }
 
 export function AlertList({ alerts, total, at, open, chosen, more, onAt, onOpen, onToggle, onEnd }: Props) {
-  const { t } = useSpeech();
+  const { t, titled } = useSpeech();
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: alerts.length, getScrollElement: () => scroll.current, estimateSize: () => ROW, overscan: 10 });
   const items = rows.getVirtualItems();
@@ -55,12 +55,12 @@ export function AlertList({ alerts, total, at, open, chosen, more, onAt, onOpen,
               className={`alert-row${look}`} style={{ transform: `translateY(${item.start}px)` }}
               onClick={() => (onAt(item.index), onOpen(alert))}>
               <span role="gridcell" className="alert-check" onClick={(event) => event.stopPropagation()}>
-                <Checkbox size="xs" checked={isChosen} tabIndex={-1} aria-label={t("alerts.choose", { title: visible(alert.title) })}
+                <Checkbox size="xs" checked={isChosen} tabIndex={-1} aria-label={t("alerts.choose", { title: visible(titled(alert)) })}
                   onChange={(event) => onToggle(item.index, (event.nativeEvent as MouseEvent).shiftKey)} />
               </span>
               <span role="gridcell" className="alert-sev"><Severity level={alert.level} /></span>
               <span role="gridcell" className="alert-text">
-                <span className="alert-title"><Outside text={alert.title} /></span>
+                <span className="alert-title"><Outside text={titled(alert)} /></span>
                 <span className="alert-who">
                   {(alert.entities ?? []).slice(0, 4).map((entity) => <Outside key={entity.kind + entity.value} text={entity.value} />)}
                 </span>

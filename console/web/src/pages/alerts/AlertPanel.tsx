@@ -90,7 +90,7 @@ function litFields(alert: AlertDetail, event: AlertDetail["events"][number]): st
 }
 
 export function AlertPanel({ id, onAct, onClose }: Props) {
-  const { t, n } = useSpeech();
+  const { t, n, titled } = useSpeech();
   const { can } = useSigned();
   const detail = useQuery({ queryKey: ["alert", id], queryFn: ({ signal }) => get<AlertDetail>(`/alerts/${id}`, {}, signal) });
   const alert = detail.data;
@@ -99,7 +99,7 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
     <aside className="flyout flyout-wide" aria-label={t("alert.label")}>
       <header className="flyout-head">
         <div className="flyout-title">
-          <h2>{alert ? <Outside text={alert.title} /> : t("alert.label")}</h2>
+          <h2>{alert ? <Outside text={titled(alert)} /> : t("alert.label")}</h2>
           {alert ? <div className="line"><Severity level={alert.level} /> <StatusChip alert={alert} /> <Stamp time={alert.time} /></div> : null}
         </div>
         <Copy text={`${window.location.origin}/alerts/${id}?status=all`} label={t("alert.permalink")} />
@@ -118,7 +118,7 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
           <h3>{t("alert.prior")}</h3>
           <Prior prior={alert.prior} />
           <h3>{t("alert.rule")}</h3>
-          <p className="line">{rule ? <Link href={`/rules/${encodeURIComponent(rule.id)}`}><Outside text={rule.title} /></Link> : null} <span className="quiet mono small">{alert.rule_version.slice(0, 12)}</span></p>
+          <p className="line">{rule ? <Link href={`/rules/${encodeURIComponent(rule.id)}`}><Outside text={titled(rule)} /></Link> : null} <span className="quiet mono small">{alert.rule_version.slice(0, 12)}</span></p>
           {alert.tags?.length ? <p className="line">{alert.tags.map((tag) => <span key={tag} className="chip chip-plain">{tag}</span>)}</p> : null}
           <h3>{t("alert.events", { n: alert.positions.length })} <span className="tab-count">{n(alert.positions.length)}</span></h3>
           {alert.events.length === 0 ? <p className="quiet">{t("alert.eventsHidden")}</p> : null}

@@ -32,7 +32,7 @@ function useAlerts(filter: AlertFilter, group: string) {
 }
 
 export function AlertsPage() {
-  const { t, n, term } = useSpeech();
+  const { t, n, term, titled } = useSpeech();
   const { can } = useSigned();
   const [url, setUrl] = useUrl();
   const { id: open } = useParams<{ id?: string }>();
@@ -113,7 +113,8 @@ export function AlertsPage() {
     if (answer.hasNextPage && !answer.isFetchingNextPage) void answer.fetchNextPage();
   }, [answer.hasNextPage, answer.isFetchingNextPage, answer.fetchNextPage]);
   const all = alerts.length > 0 && chosen.size >= alerts.length;
-  const openTitle = alerts.find((alert) => alert.id === ids[0])?.title ?? "";
+  const openAlert = alerts.find((alert) => alert.id === ids[0]);
+  const openTitle = openAlert ? titled(openAlert) : "";
 
   return (
     <div className="queue">

@@ -17,7 +17,7 @@ interface Props {
 }
 
 export function EscalateDialog({ alerts, title, onClose, onDone }: Props) {
-  const { t } = useSpeech();
+  const { t, titled } = useSpeech();
   const [way, setWay] = useState<"new" | "old">("new");
   const [name, setName] = useState(title);
   const [incident, setIncident] = useState<string | null>(null);
@@ -52,7 +52,7 @@ export function EscalateDialog({ alerts, title, onClose, onDone }: Props) {
             <TextInput label={t("escalate.name")} value={name} onChange={(event) => setName(event.currentTarget.value)} required data-autofocus maxLength={200} />
           ) : (
             <Select label={t("nav.incidents")} value={incident} onChange={setIncident} searchable
-              data={(incidents.data?.incidents ?? []).map((item) => ({ value: item.id, label: `${item.id} · ${item.title}` }))} />
+              data={(incidents.data?.incidents ?? []).map((item) => ({ value: item.id, label: `${item.id} · ${titled(item)}` }))} />
           )}
           {act.error ? <ErrorNote error={act.error} /> : null}
           <Group justify="flex-end">

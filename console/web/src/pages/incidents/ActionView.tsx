@@ -1,6 +1,6 @@
 // What an action does, as one line: a request, a mail, a message, a query, a task.
 import { Outside } from "../../ui/parts";
-import { useSpeech } from "../../i18n";
+import { useSpeech, type Speech } from "../../i18n";
 
 type Named = Record<string, unknown>;
 
@@ -13,7 +13,7 @@ export function actionText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function lineOf(action: Named): string {
+function lineOf(action: Named, titled: Speech["titled"]): string {
   switch (action.kind) {
     case "http":
       return `${String(action.method)} ${String(action.endpoint)}${String(action.path)}`;
@@ -24,14 +24,14 @@ function lineOf(action: Named): string {
     case "query":
       return String(action.query);
     case "task":
-      return String(action.title);
+      return titled({ title: String(action.title), title_zh: String(action.title_zh ?? "") });
     default:
       return JSON.stringify(action);
   }
 }
 
 export function ActionView({ action }: { action: unknown }) {
-  const { term } = useSpeech();
+  const { term, titled } = useSpeech();
   if (action === null || action === undefined) return <>–</>;
   if (typeof action !== "object") return <span className="mono"><Outside text={String(action)} /></span>;
   const named = action as Named;
@@ -39,7 +39,7 @@ export function ActionView({ action }: { action: unknown }) {
   return (
     <span className="action">
       <span className="action-kind">{term("action", String(named.kind ?? ""))}</span>
-      <span className="mono"><Outside text={lineOf(named)} /></span>
+      <span className="mono"><Outside text={lineOf(named, titled)} /></span>
       {body !== undefined && body !== null ? <pre className="action-body"><Outside text={typeof body === "string" ? body : JSON.stringify(body)} lines /></pre> : null}
     </span>
   );

@@ -51,7 +51,7 @@ function Comments({ incident }: { incident: Incident }) {
 }
 
 function Head({ incident, onRun }: { incident: Incident; onRun: () => void }) {
-  const { t, term } = useSpeech();
+  const { t, term, titled } = useSpeech();
   const { can, session } = useSigned();
   const [asking, setAsking] = useState<Status | null>(null);
   const assign = useAct({ act: () => post(`/incidents/${incident.id}/assign`, { owner: session.user.name }), told: () => t("incident.yours"), stale: STALE });
@@ -64,7 +64,7 @@ function Head({ incident, onRun }: { incident: Incident; onRun: () => void }) {
     <header className="incident-head">
       <div className="incident-title">
         <div className="line"><Link href="/incidents" className="quiet">{t("nav.incidents")}</Link><span className="quiet">/</span><span className="mono">{incident.id}</span></div>
-        <h1><Outside text={incident.title} /></h1>
+        <h1><Outside text={titled(incident)} /></h1>
         <div className="line">
           <Severity level={incident.level} />
           <Chip tone={STATUS_TONE[incident.status] ?? "plain"}>{term("incidentStatus", incident.status)}</Chip>
@@ -100,13 +100,13 @@ function byRule(alerts: AlertRef[]): { alert: AlertRef; count: number }[] {
 }
 
 function AlertLines({ alerts }: { alerts: AlertRef[] }) {
-  const { n } = useSpeech();
+  const { n, titled } = useSpeech();
   return (
     <ul className="plain-list">
       {byRule(alerts).map(({ alert, count }) => (
         <li key={alert.id} className="line alert-line">
           <Severity level={alert.level} />
-          <Link href={`/alerts/${alert.id}?status=all&rule=${encodeURIComponent(alert.rule)}`}><Outside text={alert.title} /></Link>
+          <Link href={`/alerts/${alert.id}?status=all&rule=${encodeURIComponent(alert.rule)}`}><Outside text={titled(alert)} /></Link>
           {count > 1 ? <Chip>× {n(count)}</Chip> : null}
           <span className="quiet nowrap"><Ago time={alert.time} /></span>
         </li>
@@ -116,7 +116,7 @@ function AlertLines({ alerts }: { alerts: AlertRef[] }) {
 }
 
 export function IncidentPage() {
-  const { t, n } = useSpeech();
+  const { t, n, titled } = useSpeech();
   const { id = "" } = useParams<{ id: string }>();
   const [starting, setStarting] = useState(false);
   const answer = useQuery({ queryKey: ["incident", id], queryFn: ({ signal }) => get<Incident>(`/incidents/${id}`, {}, signal), refetchInterval: 15_000 });
@@ -150,7 +150,7 @@ export function IncidentPage() {
               <ul className="plain-list">
                 {incident.evidence.map((item, at) => (
                   <li key={at} className="evidence">
-                    <Outside text={item.title} /><span className="quiet">{t("incident.evidenceCount", { n: item.count })}</span>
+                    <Outside text={titled(item)} /><span className="quiet">{t("incident.evidenceCount", { n: item.count })}</span>
                     {item.query ? <Link className="evidence-query mono" href={`/search?q=${encodeURIComponent(item.query)}&from=${encodeURIComponent(item.from)}&to=${encodeURIComponent(item.to)}`}><Outside text={item.query} /></Link> : null}
                     {item.sha256 ? <span className="mono quiet small hash">SHA-256 {item.sha256.slice(0, 16)}…</span> : null}
                   </li>

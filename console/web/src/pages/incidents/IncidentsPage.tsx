@@ -14,7 +14,7 @@ const STATUSES = ["open", "contained", "closed", "all"] as const;
 export const STATUS_TONE: Record<string, Tone> = { open: "warn", contained: "info", closed: "plain" };
 
 export function IncidentsPage() {
-  const { t, term, n } = useSpeech();
+  const { t, term, n, titled } = useSpeech();
   const [url, setUrl] = useUrl();
   const [, go] = useLocation();
   const status = url.status ?? "all";
@@ -49,7 +49,7 @@ export function IncidentsPage() {
                 <tr key={incident.id} className="click" onClick={() => go(`/incidents/${incident.id}`)}>
                   <td className="mono nowrap"><Link href={`/incidents/${incident.id}`} onClick={(event) => event.stopPropagation()}>{incident.id}</Link></td>
                   <td><Severity level={incident.level} /></td>
-                  <td><Outside text={incident.title} />{incident.waiting_runs > 0 ? <> <Chip tone="warn">{t("runs.waiting", { n: incident.waiting_runs })}</Chip></> : null}</td>
+                  <td><Outside text={titled(incident)} />{incident.waiting_runs > 0 ? <> <Chip tone="warn">{t("runs.waiting", { n: incident.waiting_runs })}</Chip></> : null}</td>
                   <td><Chip tone={STATUS_TONE[incident.status] ?? "plain"}>{term("incidentStatus", incident.status)}</Chip></td>
                   <td className="wide-only">{incident.owner ?? <span className="quiet">{t("incidents.nobody")}</span>}</td>
                   <td className="num wide-only">{n(incident.alerts)}</td>

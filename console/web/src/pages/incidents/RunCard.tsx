@@ -25,7 +25,7 @@ export const isWaiting = (step: RunStep) => step.status === "waiting_approval";
 
 /** The step that a person is asked about, with what will happen and how it is undone. */
 export function ApprovalCard({ run, step }: { run: Run; step: RunStep }) {
-  const { t } = useSpeech();
+  const { t, titled } = useSpeech();
   const { can, session } = useSigned();
   const [denying, setDenying] = useState(false);
   const approve = useAct({ act: () => post(`/runs/${run.id}/approve`, { step: step.name, hash: step.hash }), told: () => t("approval.approved"), stale: STALE });
@@ -34,8 +34,8 @@ export function ApprovalCard({ run, step }: { run: Run; step: RunStep }) {
     <section className="approval" aria-label={t("approval.label")}>
       <header>
         <Chip tone="warn">{t("stepStatus.waiting_approval")}</Chip>
-        <strong>{step.title || step.name}</strong>
-        <span className="quiet">{run.title || run.playbook} · {run.id}</span>
+        <strong>{titled(step, step.name)}</strong>
+        <span className="quiet">{titled(run, run.playbook)} · {run.id}</span>
       </header>
       <dl className="facts approval-facts">
         <div><dt>{t("approval.target")}</dt><dd className="approval-target">{step.target ? <Outside text={step.target} /> : "–"}</dd></div>
@@ -52,7 +52,7 @@ export function ApprovalCard({ run, step }: { run: Run; step: RunStep }) {
           <span className="quiet small">{t("approval.as", { name: session.user.name })}</span>
         </div>
       ) : <p className="quiet">{t("approval.notYou")}</p>}
-      <ReasonDialog opened={denying} title={t("approval.denyTitle", { step: step.title || step.name })} label={t("approval.denyReason")} act={t("approval.deny")} color="red" busy={deny.isPending}
+      <ReasonDialog opened={denying} title={t("approval.denyTitle", { step: titled(step, step.name) })} label={t("approval.denyReason")} act={t("approval.deny")} color="red" busy={deny.isPending}
         onClose={() => setDenying(false)} onGive={(reason) => deny.mutate(reason)} />
     </section>
   );
@@ -92,7 +92,7 @@ const filled = (target: string, run: Run) =>
   target.replace(/\{inputs\.(\w+)\}/g, (whole, name: string) => (run.inputs[name] === undefined ? whole : String(run.inputs[name])));
 
 function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
-  const { t, term, n } = useSpeech();
+  const { t, term, n, titled } = useSpeech();
   const { can } = useSigned();
   const [open, setOpen] = useState(false);
   const [undoing, setUndoing] = useState(false);
@@ -102,7 +102,7 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
     <li className={`step step-${step.status}`}>
       <div className="step-head">
         <span className="step-at">{at + 1}</span>
-        <button type="button" className="as-link step-name" aria-expanded={open} onClick={() => setOpen(!open)}>{step.title || step.name}</button>
+        <button type="button" className="as-link step-name" aria-expanded={open} onClick={() => setOpen(!open)}>{titled(step, step.name)}</button>
         {step.target ? <span className="mono step-target"><Outside text={filled(step.target, run)} /></span> : null}
         <Chip tone={toneOf(step.status)}>{term("stepStatus", step.status)}</Chip>
         {step.undo !== "none" ? <Chip tone={UNDO_TONES[step.undo]}>{t(`undo.${step.undo}`)}</Chip> : null}
@@ -123,18 +123,18 @@ function StepLine({ run, step, at }: { run: Run; step: RunStep; at: number }) {
           {step.output !== undefined && step.output !== null ? <div><dt>{t("step.output")}</dt><dd><pre className="small"><Outside text={typeof step.output === "string" ? step.output : JSON.stringify(step.output, null, 1)} lines /></pre></dd></div> : null}
         </dl>
       ) : null}
-      <ReasonDialog opened={undoing} title={t("undo.title", { step: step.title || step.name })} act={t("undo.act")} busy={undo.isPending}
+      <ReasonDialog opened={undoing} title={t("undo.title", { step: titled(step, step.name) })} act={t("undo.act")} busy={undo.isPending}
         intro={<div><p>{t("undo.intro")}</p><ActionView action={step.undo_action} /></div>} onClose={() => setUndoing(false)} onGive={() => undo.mutate()} />
     </li>
   );
 }
 
 export function RunCard({ run }: { run: Run }) {
-  const { term } = useSpeech();
+  const { term, titled } = useSpeech();
   return (
     <article className="run" id={run.id}>
       <header className="run-head">
-        <strong>{run.title || run.playbook}</strong>
+        <strong>{titled(run, run.playbook)}</strong>
         <span className="mono quiet">{run.id}</span>
         <Chip tone={toneOf(run.status)}>{term("runStatus", run.status)}</Chip>
         <span className="quiet"><Ago time={run.opened_at} /> · {term("actor", run.requested_by)}</span>

@@ -25,7 +25,7 @@ function suggested(input: PlaybookInput, incident: Incident): string {
 }
 
 export function RunDialog({ incident, opened, onClose }: Props) {
-  const { t } = useSpeech();
+  const { t, titled } = useSpeech();
   const [chosen, setChosen] = useState<string | null>(null);
   const [inputs, setInputs] = useState<Record<string, string>>({});
   const playbooks = useQuery({ queryKey: ["playbooks"], queryFn: () => get<{ playbooks: Playbook[] }>("/playbooks"), enabled: opened });
@@ -54,10 +54,10 @@ export function RunDialog({ incident, opened, onClose }: Props) {
         <Stack gap="sm">
           {playbooks.isError ? <ErrorNote error={playbooks.error} /> : null}
           <Select label={t("runDialog.playbook")} value={chosen} onChange={choose} data-autofocus placeholder={t("runDialog.choose")}
-            data={(playbooks.data?.playbooks ?? []).map((item) => ({ value: item.id, label: item.title }))} />
+            data={(playbooks.data?.playbooks ?? []).map((item) => ({ value: item.id, label: titled(item) }))} />
           {playbook?.description ? <p className="quiet">{playbook.description}</p> : null}
           {playbook?.inputs.map((input) => (
-            <TextInput key={input.name} label={input.title || input.name} description={t("runDialog.inputType", { name: input.name, type: input.type })} required={input.required}
+            <TextInput key={input.name} label={titled(input, input.name)} description={t("runDialog.inputType", { name: input.name, type: input.type })} required={input.required}
               value={inputs[input.name] ?? ""} onChange={(event) => (setInputs({ ...inputs, [input.name]: event.currentTarget.value }), plan.reset())} />
           ))}
           {plan.error ? <ErrorNote error={plan.error} /> : null}
@@ -67,7 +67,7 @@ export function RunDialog({ incident, opened, onClose }: Props) {
               <ol className="steps">
                 {plan.data.steps.map((step, at) => (
                   <li key={step.name} className="step">
-                    <div className="step-head"><span className="step-at">{at + 1}</span><strong>{step.title || step.name}</strong>{step.target ? <span className="mono"><Outside text={step.target} /></span> : null}<Effect effect={step.effect} />{step.approval ? <Chip tone="warn">{t("runDialog.asks")}</Chip> : null}{step.skipped ? <Chip>{t("stepStatus.skipped")}</Chip> : null}</div>
+                    <div className="step-head"><span className="step-at">{at + 1}</span><strong>{titled(step, step.name)}</strong>{step.target ? <span className="mono"><Outside text={step.target} /></span> : null}<Effect effect={step.effect} />{step.approval ? <Chip tone="warn">{t("runDialog.asks")}</Chip> : null}{step.skipped ? <Chip>{t("stepStatus.skipped")}</Chip> : null}</div>
                     <p className="step-detail"><ActionView action={step.action} /></p>
                     {step.refused ? <p className="step-detail bad"><Outside text={step.refused} /></p> : null}
                     {step.detail ? <p className="step-detail"><Outside text={step.detail} /></p> : null}

@@ -23,7 +23,7 @@ function nextActs(task: Task): Act[] {
 }
 
 function TaskLine({ task }: { task: Task }) {
-  const { t, term, span } = useSpeech();
+  const { t, term, span, titled } = useSpeech();
   const { can, session } = useSigned();
   const [asking, setAsking] = useState<"done" | "sign_off" | null>(null);
   const send = useAct<{ act: Act; note?: string }>({
@@ -37,7 +37,7 @@ function TaskLine({ task }: { task: Task }) {
   return (
     <li className="task">
       <div className="task-head">
-        <span className="task-title"><Outside text={task.title} /></span>
+        <span className="task-title"><Outside text={titled(task)} /></span>
         <Chip tone={TONES[task.status] ?? "plain"}>{term("taskStatus", task.status)}</Chip>
       </div>
       <div className="task-meta">

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 import { SegmentedControl } from "@mantine/core";
 import type { TimelineItem } from "../../api/respond";
-import { useSpeech } from "../../i18n";
+import { useSpeech, type Speech } from "../../i18n";
 import { actorText } from "../../lib/format";
 import { Outside, Stamp } from "../../ui/parts";
 
@@ -15,9 +15,9 @@ const named = (value: unknown): Named => (typeof value === "object" && value !==
 const text = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
 
 /** The one thing a line says beside its kind. */
-function main(item: TimelineItem): string {
-  const { title, text: said } = item as Named;
-  return text(said) || text(title) || text(named(item.alert).title) || text(named(item.evidence).title) || text(named(item.order).title) || text(named(item.plan).title);
+function main(item: TimelineItem, titled: Speech["titled"]): string {
+  const of = (value: unknown): string => titled({ title: text(named(value).title), title_zh: text(named(value).title_zh) });
+  return text((item as Named).text) || of(item) || of(item.alert) || of(item.evidence) || of(item.order) || of(item.plan);
 }
 
 /** What else a fact says, in short: names of details and their values. */
@@ -43,8 +43,8 @@ const GROUPS: Record<string, RegExp> = {
 const OF: Record<string, string> = { runs: "run" };
 
 function Line({ item }: { item: TimelineItem }) {
-  const { term } = useSpeech();
-  const said = main(item);
+  const { term, titled } = useSpeech();
+  const said = main(item, titled);
   const own = `${item.of}_${item.kind}`;
   const kind = term("timeline", own) === own ? item.kind : own;
   const who = actorText(item.actor);

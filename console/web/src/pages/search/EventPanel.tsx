@@ -122,12 +122,12 @@ function AroundButton({ secs, onPick }: { secs: number; onPick: () => void }) {
 }
 
 function Rules({ event }: { event: EventDetail }) {
-  const { t } = useSpeech();
+  const { t, titled } = useSpeech();
   if (event.alerts.length === 0) return <p className="quiet pad">{t("event.noRules")}</p>;
   return (
     <ul className="plain-list pad">
       {event.alerts.map((alert) => (
-        <li key={alert.id} className="line"><Severity level={alert.level} /> <Link href={`/alerts/${alert.id}?status=all`}>{alert.title}</Link></li>
+        <li key={alert.id} className="line"><Severity level={alert.level} /> <Link href={`/alerts/${alert.id}?status=all`}><Outside text={titled(alert)} /></Link></li>
       ))}
     </ul>
   );
