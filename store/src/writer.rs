@@ -78,9 +78,7 @@ impl Writer {
             self.commit(group);
         }
         if self.shared.queue.wait_synced().is_ok() {
-            for active in self.active.values() {
-                give_back_room(active);
-            }
+            self.active.values_mut().for_each(give_back_room);
         }
     }
 
@@ -146,9 +144,12 @@ impl Writer {
             return Ok(());
         }
         self.shared.queue.wait_synced()?;
+        // First: on a full disk the new segment may need just that room.
+        if let Some(full) = self.active.get_mut(&id) {
+            give_back_room(full);
+        }
         let fresh = self.new_segment(id)?;
         if let Some(old) = self.active.insert(id, fresh) {
-            give_back_room(&old);
             self.shared.pending.seal(SealJob {
                 stream: old.stream,
                 opened: old.opened,
@@ -356,8 +357,9 @@ fn lay_out<'a>(
 }
 
 /// Shortens the file to what is written; that this fails costs only room.
-fn give_back_room(active: &Active) {
+fn give_back_room(active: &mut Active) {
     let file = &active.opened.file;
+    active.reserved = active.end;
     if let Err(error) = file.truncate(active.end).and_then(|()| file.sync()) {
         tracing::warn!(error = %error.chain(), "cannot give back reserved room");
     }
