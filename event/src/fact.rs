@@ -54,6 +54,15 @@ pub enum Fact {
     },
     /// Damage where bytes were known to be durable: they are set aside, the rest is read on.
     RangeQuarantined { log: LogId, first: Seq, last: Seq, reason: String },
+    /// Room on the disk ran short: from here on nothing was taken in, until there is room again.
+    IntakePaused {
+        /// Bytes that were free.
+        free: u64,
+        /// Bytes that must be free for intake to go on.
+        wanted: u64,
+    },
+    /// There was room again, and intake went on.
+    IntakeResumed { paused_secs: u64 },
     /// These rules are the ones that run from here on.
     RulesetActivated { ruleset: RulesetHash, rules: u32, rejected: u32 },
     /// A rule matched.
@@ -227,6 +236,8 @@ mod tests {
             "evaluated",
             "event_read",
             "incident",
+            "intake_paused",
+            "intake_resumed",
             "range_quarantined",
             "ruleset_activated",
             "run",

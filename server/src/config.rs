@@ -17,6 +17,8 @@ use std::{
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
+    /// Intake pauses where fewer bytes are free on the disk of the data folder.
+    pub(crate) keep_free: Option<u64>,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) listener: Option<Listener>,
     pub(crate) kafka: Option<Kafka>,
@@ -79,6 +81,7 @@ impl Config {
         let below = |path: PathBuf| if path.is_absolute() { path } else { folder.join(path) };
         Ok(Self {
             data: raw.data.map(below),
+            keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
             http: raw.http.as_ref().map(check_http).transpose()?,
             listener: raw.listener.map(check_listener).transpose()?,
             kafka: raw.kafka.map(check_kafka).transpose()?,

@@ -17,39 +17,50 @@ use tracing::warn;
 
 /// The data folder of one node.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Bytes that intake leaves free on the disk; the store's own measure if none is given.
+    keep_free: Option<u64>,
+}
 
 impl Folder {
     /// `--data`, else `$CUSTOS_DATA`, else `./custos-data`.
     pub(crate) fn chosen(data: Option<PathBuf>) -> Self {
         let chosen = data.or_else(|| std::env::var_os("CUSTOS_DATA").map(PathBuf::from));
-        Self(chosen.unwrap_or_else(|| PathBuf::from("custos-data")))
+        let path = chosen.unwrap_or_else(|| PathBuf::from("custos-data"));
+        Self { path, keep_free: None }
+    }
+
+    /// The same folder, in which intake pauses where less than so many bytes are free.
+    pub(crate) fn keeping_free(&self, bytes: Option<u64>) -> Self {
+        Self { keep_free: bytes, ..self.clone() }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// tantivy's splits and the block filters: a projection.
     pub(crate) fn index(&self) -> PathBuf {
-        self.0.join("index")
+        self.path.join("index")
     }
 
     /// sled's tables: a projection.
     pub(crate) fn catalog(&self) -> PathBuf {
-        self.0.join("catalog")
+        self.path.join("catalog")
     }
 
     /// Opens the store and starts a writer. Only `ingest`, `serve` and `demo` create the folder.
     pub(crate) fn open(&self, create: bool) -> Result<Opened, Failure> {
-        if !create && !self.0.is_dir() {
+        if !create && !self.path.is_dir() {
             return Err(Failure::usage(anyhow!(
                 "there is no data folder at {}; name one with --data, or make it with 'custos ingest'",
-                self.0.display()
+                self.path.display()
             )));
         }
-        let options = Options::new(Arc::new(SystemClock));
-        let (store, recovery) = Store::open(&self.0, Options { create, ..options })?;
+        let mut options = Options { create, ..Options::new(Arc::new(SystemClock)) };
+        options.free_bytes_min = self.keep_free.unwrap_or(options.free_bytes_min);
+        let (store, recovery) = Store::open(&self.path, options)?;
         let table = Arc::new(FieldTable::new());
         let journal = OnceLock::new();
         Ok(Opened { folder: self.clone(), store, recovery, table, journal })

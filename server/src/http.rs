@@ -65,6 +65,8 @@ async fn metrics(state: State) -> impl IntoResponse {
         metrics::gauge!("custos_log_records", "log" => log.to_string()).set(records as f64);
     }
     metrics::gauge!("custos_log_commit").set(opened.store.last_commit().0 as f64);
+    let paused = opened.store.paused();
+    metrics::gauge!("custos_intake_paused").set(f64::from(u8::from(paused.is_some())));
     metrics::gauge!("custos_password_hashes").set(auth.hashes_computed() as f64);
     metrics::gauge!("custos_index_commit").set(index.cursor().commit().0 as f64);
     if let Some(bytes) = crate::memory::resident() {

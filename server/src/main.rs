@@ -18,6 +18,7 @@ mod pipeline;
 mod projection;
 mod remote;
 mod respond;
+mod room;
 mod rulefiles;
 mod serve;
 mod ship;

@@ -16,6 +16,7 @@ use crate::{
     },
     projection::follower::{Views, ViewsFollower},
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
+    room,
     rulefiles::{self, RuleFile},
     tasks::Tasks,
 };
@@ -59,7 +60,7 @@ pub(crate) fn run_beside(
         .build()
         .context("cannot start the async threads")
         .map_err(Failure::store)?;
-    let mut opened = folder.open(true)?;
+    let mut opened = folder.keeping_free(config.keep_free).open(true)?;
     opened.record_start()?;
     let store = opened.store.clone();
     let served = runtime.block_on(async {
@@ -76,6 +77,7 @@ pub(crate) fn run_beside(
 
 async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
     let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    tasks.spawn("store", room::watch(opened.store.clone(), tasks.stop()));
     let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
     let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;

@@ -29,6 +29,10 @@ pub(super) struct Overview {
     #[serde(skip_serializing_if = "Option::is_none")]
     mttr_secs: Option<f64>,
     integrity: Integrity,
+    /// Since when nothing is taken in because room on the disk is short; absent while all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    intake_paused_since: Option<Timestamp>,
     /// The commit up to which this holds.
     as_of: u64,
 }
@@ -118,6 +122,7 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
             mtta_secs: means.acknowledge.secs(),
             mttr_secs: means.resolve.secs(),
             integrity: integrity(&state),
+            intake_paused_since: state.opened.store.paused().map(|pause| pause.since),
             as_of: folded.commit.0,
         }))
     })

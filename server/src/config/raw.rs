@@ -12,6 +12,8 @@ use std::{
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
     pub(super) data: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) disk: Disk,
     pub(super) http: Option<Http>,
     pub(super) listener: Option<Listener>,
     pub(super) kafka: Option<Kafka>,
@@ -21,6 +23,12 @@ pub(super) struct RawConfig {
     pub(super) respond: RawRespond,
     #[serde(default)]
     pub(super) session: Session,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disk {
+    pub(super) keep_free_mib: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]

@@ -233,6 +233,8 @@ impl Fold {
             | Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
+            | Fact::IntakePaused { .. }
+            | Fact::IntakeResumed { .. }
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }

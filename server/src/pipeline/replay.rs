@@ -94,6 +94,8 @@ impl Journal {
             Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::RangeQuarantined { .. }
+            | Fact::IntakePaused { .. }
+            | Fact::IntakeResumed { .. }
             | Fact::RulesetActivated { .. }
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }

@@ -193,6 +193,7 @@ export interface Overview {
   mtta_secs?: number | null;
   mttr_secs?: number | null;
   integrity: { last_checkpoint?: string | null; size?: number | null };
+  intake_paused_since?: string | null;
 }
 
 export interface Session {

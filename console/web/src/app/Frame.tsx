@@ -5,7 +5,7 @@ import { useEffect, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import { get } from "../api/client";
 import type { Overview } from "../api/types";
-import { IconHelp, IconMenu, IconSearch } from "../icons";
+import { IconHelp, IconMenu, IconSearch, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
 import { Help } from "./Help";
 import { useKeys } from "./keys";
@@ -13,6 +13,7 @@ import { LiveBadge } from "./LiveBadge";
 import { ALL, DESTINATIONS, isAt } from "./navigation";
 import { Palette } from "./Palette";
 import { useSigned } from "./session";
+import { Ago } from "../ui/parts";
 import { LanguageMenu, ThemeMenu, UserMenu, ZoneSwitch } from "./switches";
 
 function Mark() {
@@ -24,8 +25,7 @@ function Mark() {
   );
 }
 
-/** Numbers beside the pages that wait for somebody. */
-function useCounts(): Record<string, { count: number; urgent: boolean }> {
+function useOverview(): Overview | undefined {
   const { can } = useSigned();
   const overview = useQuery({
     queryKey: ["overview"],
@@ -33,7 +33,24 @@ function useCounts(): Record<string, { count: number; urgent: boolean }> {
     enabled: can("read_alerts"),
     refetchInterval: 30_000,
   });
-  const data = overview.data;
+  return overview.data;
+}
+
+/** Across every page while the server takes nothing in. */
+function PauseNotice() {
+  const { t } = useSpeech();
+  const since = useOverview()?.intake_paused_since;
+  if (!since) return null;
+  return (
+    <p className="notice" role="alert">
+      <IconWarn size={16} aria-hidden /> {t("notice.paused")} <Ago time={since} />
+    </p>
+  );
+}
+
+/** Numbers beside the pages that wait for somebody. */
+function useCounts(): Record<string, { count: number; urgent: boolean }> {
+  const data = useOverview();
   if (!data) return {};
   const waiting = data.runs?.waiting ?? 0;
   return {
@@ -123,7 +140,10 @@ export function Frame({ children }: { children: ReactNode }) {
           <UserMenu />
         </div>
       </header>
-      <main id="main" className="main" tabIndex={-1}>{children}</main>
+      <main id="main" className="main" tabIndex={-1}>
+        <PauseNotice />
+        {children}
+      </main>
       <Palette opened={open === "palette"} onClose={close} />
       <Help opened={open === "help"} onClose={close} />
       <Drawer opened={open === "menu"} onClose={close} size={260} title={<Mark />} closeButtonProps={{ "aria-label": t("action.close") }}>

@@ -88,6 +88,7 @@ export const frame = {
   "live.resting": "Resting",
   "live.restingHint": "This tab was hidden; updates go on when you look again.",
   "live.paused": "Paused",
+  "notice.paused": "The disk is nearly full: nothing is taken in until there is room again. Free some; intake goes on by itself. Paused since:",
   "live.pausedHint": "New events wait.",
   "live.tail": "Live tail",
   "live.start": "Show events as they come",

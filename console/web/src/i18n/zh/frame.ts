@@ -90,6 +90,7 @@ export const frame: Record<keyof typeof keys, string> = {
   "live.resting": "已休眠",
   "live.restingHint": "此标签页在后台，切回后继续更新。",
   "live.paused": "已暂停",
+  "notice.paused": "磁盘空间不足，已暂停接收新事件。释放空间后会自动恢复。暂停开始于：",
   "live.pausedHint": "新事件正在等待。",
   "live.tail": "实时跟踪",
   "live.start": "实时显示新事件",
