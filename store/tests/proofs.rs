@@ -95,7 +95,7 @@ fn proofs_hold_over_sealed_closed_and_open_segments_and_after_a_restart() {
         let mut prover = prover(store);
         let count = leaves.len() as u64;
         let mut sizes: Vec<_> = (0..60).map(|n| 1 + n * 2_251 % count).collect();
-        sizes.extend([count, 65_536, 65_537, 131_072, 256, 257]);
+        sizes.extend([count, 65_536, 65_537, 70_000, 256, 257]);
         for size in sizes {
             let root = &roots[usize::try_from(size).unwrap()];
             for index in [0, size / 3, size / 2, size - 1] {
