@@ -64,7 +64,7 @@ LIST
 }
 
 python_packages() {
-    if ! "$CUSTOS_TEST_PYTHON" -c 'import aiosmtpd, confluent_kafka, cryptography, kafka, moto.server, zstandard' 2>/dev/null; then
+    if ! "$CUSTOS_TEST_PYTHON" -c 'import aiosmtpd, confluent_kafka, kafka' 2>/dev/null; then
         python3 -m venv --clear "$CACHE/venv"
         "$CACHE/venv/bin/pip" install -q --disable-pip-version-check -r tests/py/requirements.txt
     fi
