@@ -109,6 +109,44 @@ pub enum Fact {
     UnknownSignIn { address: String },
     /// Something happened to the token that makes the first account.
     Setup { event: SetupEvent },
+    /// An incident's records were taken out as a bundle of evidence, which holds this fact too.
+    EvidenceExported {
+        incident: IncidentId,
+        /// How many, this fact not counted.
+        records: u64,
+        /// The root of the tree over their leaves in the bundle's order, in hex.
+        contents: String,
+        /// What belongs to the incident and could not be read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missing: Vec<Position>,
+    },
+    /// Another Custos sent a signed head of one of its logs. It continues every one that was seen before.
+    CheckpointWitnessed {
+        /// The log's name with its node's: `custos-1f2e3d4c/telemetry`.
+        origin: String,
+        size: u64,
+        /// In hex.
+        root: String,
+        /// The signed note itself.
+        note: String,
+    },
+    /// Another Custos sent a signed head that contradicts what was seen before: its log was cut or changed.
+    CheckpointRefused {
+        origin: String,
+        size: u64,
+        /// The size of the head that it contradicts.
+        witnessed: u64,
+        reason: String,
+        /// The signed note: proof against whoever signed it.
+        note: String,
+    },
+    /// Every byte of every log was read and held against the checkpoints.
+    LogsVerified {
+        records: u64,
+        /// What was found, a line each, the first hundred; none if all is whole.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        faults: Vec<String>,
+    },
 }
 
 /// A rule's match, with what shows it.
@@ -232,12 +270,16 @@ mod tests {
             "alert_acknowledged",
             "alert_judged",
             "alert_raised",
+            "checkpoint_refused",
+            "checkpoint_witnessed",
             "correlation_incomplete",
             "evaluated",
             "event_read",
+            "evidence_exported",
             "incident",
             "intake_paused",
             "intake_resumed",
+            "logs_verified",
             "range_quarantined",
             "ruleset_activated",
             "run",

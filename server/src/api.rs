@@ -8,10 +8,12 @@ mod cookie;
 mod effects;
 pub(crate) mod event;
 mod events;
+mod evidence;
 pub(crate) mod extract;
 mod guard;
 pub(crate) mod headers;
 mod incidents;
+mod integrity;
 pub(crate) mod openapi;
 mod overview;
 mod playbooks;
@@ -73,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) journal: Journal,
     pub(crate) desk: crate::respond::Desk,
+    pub(crate) witnesses: crate::witness::Witnesses,
+    pub(crate) verifier: crate::evidence::verification::Verifier,
     pub(crate) reads: crate::respond::Reads,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,

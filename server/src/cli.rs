@@ -4,6 +4,7 @@ mod alerts;
 mod bench;
 mod demo;
 mod doctor;
+mod evidence;
 mod ingest;
 mod log;
 mod playbook;
@@ -50,6 +51,8 @@ enum Command {
     /// Verify the log, sign its head, show the key it is signed with.
     #[command(subcommand)]
     Log(log::Log),
+    /// Check a bundle of evidence, offline, with a public key.
+    VerifyEvidence(evidence::VerifyEvidence),
     /// Make the index and the catalog anew from the log.
     Rebuild(rebuild::Rebuild),
     /// Look over the data folder and this machine.
@@ -103,6 +106,7 @@ impl Arguments {
             Command::Rules(command) => command.run(),
             Command::Playbook(command) => command.run(),
             Command::Log(command) => command.run(),
+            Command::VerifyEvidence(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
@@ -118,6 +122,7 @@ impl Arguments {
     }
 }
 
+pub(crate) use log::fault_lines;
 pub(crate) use rules::report_unlinked;
 
 /// Says on stderr why a rule does not run.

@@ -4,6 +4,7 @@ mod raw;
 
 use crate::auth::Lifetime;
 use crate::respond::config::Respond;
+use crate::witness::Witnessing;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::decode::SourceType;
 use raw::RawConfig;
@@ -25,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) session: Lifetime,
     pub(crate) respond: Respond,
+    pub(crate) witnessing: Witnessing,
 }
 
 /// The built-in Kafka listener.
@@ -79,6 +81,8 @@ impl Config {
     pub(crate) fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
         let raw: RawConfig = toml::from_str(text)?;
         let below = |path: PathBuf| if path.is_absolute() { path } else { folder.join(path) };
+        let mail = raw.respond.sends_mail();
+        let witnessing = crate::witness::config::check(raw.witness, &raw.witnessed, mail, &below)?;
         Ok(Self {
             data: raw.data.map(below),
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
@@ -89,6 +93,7 @@ impl Config {
             session: check_session(&raw.session)?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,
+            witnessing,
         })
     }
 }

@@ -69,6 +69,18 @@ async fn metrics(state: State) -> impl IntoResponse {
     metrics::gauge!("custos_intake_paused").set(f64::from(u8::from(paused.is_some())));
     metrics::gauge!("custos_password_hashes").set(auth.hashes_computed() as f64);
     metrics::gauge!("custos_index_commit").set(index.cursor().commit().0 as f64);
+    for state in state.witnesses.states() {
+        for (log, partition) in opened.store.logs().into_iter().filter(|(_, part)| part.0 == 0) {
+            let records = opened.store.next_seq(log, partition).0;
+            let sent = state.sent.get(&log.to_string()).map_or(0, |sent| sent.size);
+            let (witness, log) = (state.name.clone(), log.to_string());
+            metrics::gauge!("custos_witness_sent_records", "witness" => witness.clone(), "log" => log.clone())
+                .set(sent as f64);
+            metrics::gauge!("custos_witness_lag_records", "witness" => witness, "log" => log)
+                .set(records.saturating_sub(sent) as f64);
+        }
+        metrics::gauge!("custos_witness_failures", "witness" => state.name).set(state.failures);
+    }
     if let Some(bytes) = crate::memory::resident() {
         metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod console;
 mod demo;
+mod evidence;
 mod exit;
 mod folder;
 mod hex;
@@ -24,6 +25,7 @@ mod serve;
 mod ship;
 mod tasks;
 mod when;
+mod witness;
 
 use clap::Parser as _;
 use std::{io::IsTerminal as _, process::ExitCode};

@@ -4,7 +4,7 @@ use crate::{auth::token, exit::Failure, folder::Folder, output::Output};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use ureq::{
     Body,
     http::{Request, Response},
@@ -64,6 +64,26 @@ impl Remote<'_> {
 
     /// Copies the JSON lines of an answer to stdout.
     pub(crate) fn print(&self, path: &str, parameters: &[(&str, String)]) -> Result<(), Failure> {
+        let mut output = Output::new();
+        for line in BufReader::new(self.get(path, parameters)?).lines() {
+            output.raw(&line?)?;
+            output.raw("\n")?;
+        }
+        Ok(output.flush()?)
+    }
+
+    /// Copies an answer as it comes.
+    pub(crate) fn copy(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        std::io::copy(&mut self.get(path, parameters)?, out)?;
+        Ok(out.flush()?)
+    }
+
+    fn get(&self, path: &str, parameters: &[(&str, String)]) -> Result<impl Read, Failure> {
         let mut request = ureq::get(format!("{}{path}", self.url))
             .header("Authorization", format!("Bearer {}", self.token))
             .config()
@@ -73,12 +93,7 @@ impl Remote<'_> {
             request = request.query(name, value);
         }
         let answer = self.success(request.call())?;
-        let mut output = Output::new();
-        for line in BufReader::new(answer.into_body().into_reader()).lines() {
-            output.raw(&line?)?;
-            output.raw("\n")?;
-        }
-        Ok(output.flush()?)
+        Ok(answer.into_body().into_reader())
     }
 }
 

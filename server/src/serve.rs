@@ -5,6 +5,7 @@ use crate::{
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources},
+    evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
     folder::{Folder, Opened, append_facts, system},
     http,
@@ -19,6 +20,7 @@ use crate::{
     room,
     rulefiles::{self, RuleFile},
     tasks::Tasks,
+    witness::{self, Witnesses, Witnessing},
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
@@ -100,8 +102,9 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
+        let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
         let views = (views, rules, responding, lags);
-        let shared = shared(metrics, opened, index, views, config.session, tasks.stop())?;
+        let shared = shared(metrics, opened, index, views, watched, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
         let (address, server) = http::bind(listen, state, intake, decoders, tasks.stop())
@@ -124,6 +127,7 @@ fn shared(
     opened: Opened,
     index: Index,
     (views, rules, (desk, reads), lags): (Views, Shelf, (Desk, Reads), Arc<Lags>),
+    (witnesses, verifier): (Witnesses, Verifier),
     lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
@@ -137,6 +141,8 @@ fn shared(
         index,
         journal,
         desk,
+        witnesses,
+        verifier,
         reads,
         auth,
         clock,
@@ -146,6 +152,29 @@ fn shared(
         streams,
         stop,
     })
+}
+
+/// Witnesses get the logs' heads; a verification can be asked for.
+fn start_watching(
+    witnessing: &Witnessing,
+    opened: &Opened,
+    (desk, reads): &(Desk, Reads),
+    tasks: &mut Tasks,
+) -> Result<(Witnesses, Verifier), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let means = witness::Means {
+        store: opened.store.clone(),
+        world: Arc::clone(&reads.world),
+        catalog: opened.journal()?.catalog().clone(),
+        clock: Arc::clone(&clock),
+    };
+    let kept = witness::keep(witnessing, means, tasks.stop()).map_err(Failure::store)?;
+    let (witnesses, task) = kept;
+    tasks.spawn("witnesses", task);
+    let folder = opened.folder.path().to_path_buf();
+    let verifier = Verifier::new(folder, desk.clone(), clock, tasks.stop());
+    tasks.spawn("verification", verifier.clone().end_with_server());
+    Ok((witnesses, verifier))
 }
 
 /// What people see of the log follows it on a thread of its own.

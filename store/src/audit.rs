@@ -15,7 +15,7 @@ use crate::{
     segment::{self, SegmentHeader, TRAILER_BYTES},
     stream::StreamId,
     tree::{self, Frontier, Hash},
-    verify::{Fault, LogError},
+    verify::{Fault, LogError, Progress},
 };
 use custos_event::{CommitNo, Seq, Timestamp};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,7 @@ pub(crate) struct Audit<'a> {
     disk: &'a Disk,
     pub(crate) id: StreamId,
     masters: &'a Masters,
+    progress: &'a Progress,
     /// By size; those at or below the tree's size are done.
     notes: Vec<Checkpoint>,
     notes_done: usize,
@@ -80,6 +81,7 @@ impl<'a> Audit<'a> {
         id: StreamId,
         masters: &'a Masters,
         claims: Vec<Claim>,
+        progress: &'a Progress,
     ) -> Self {
         let (mut notes, mut errors) = (Vec::new(), Vec::new());
         for claim in claims {
@@ -93,6 +95,7 @@ impl<'a> Audit<'a> {
             disk,
             id,
             masters,
+            progress,
             claimed_size: notes.last().map_or(0, |note| note.size),
             notes,
             notes_done: 0,
@@ -133,6 +136,7 @@ impl<'a> Audit<'a> {
     ) -> Result<(), StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let file = self.disk.open(path)?;
+        self.progress.segment(file.len()?)?;
         let (header, key, header_bytes) = match read_head(&file, self.masters) {
             Ok(head) => head,
             Err(StoreError::Damaged { reason, .. }) => {

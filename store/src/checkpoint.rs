@@ -69,8 +69,9 @@ pub(crate) fn load(
     let path = path(dir, id);
     let Some(bytes) = disk.read(&path)? else { return Ok((Vec::new(), true)) };
     let key = keyring.signing().verifying_key();
-    let key = (note::origin(&key, id.0, id.1), key);
-    let notes = note::parse_kept(&String::from_utf8_lossy(&bytes), &key);
+    let origin = note::origin(&key, id.0, id.1);
+    let keys = note::Keys::new(origin.clone(), key);
+    let notes = note::parse_kept(&String::from_utf8_lossy(&bytes), &origin, &keys);
     let (mut notes, unfinished) = notes.map_err(|e| StoreError::damaged(&path, e.to_string()))?;
     notes.sort_by_key(|note| note.size);
     Ok((notes, !unfinished))

@@ -3,6 +3,7 @@
 use crate::{disk::Disk, error::StoreError};
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use custos_event::Private;
+pub(crate) use custos_evidence::{hex, unhex};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::path::Path;
@@ -159,25 +160,6 @@ pub(crate) fn open_secret(key: &KeyBytes, aad: &[u8], sealed: &[u8]) -> Result<V
 pub(crate) fn hmac(key: &KeyBytes, purpose: &[u8], message: &[u8]) -> KeyBytes {
     let Ok(mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return [0; 32] };
     mac.chain_update(purpose).chain_update([0]).chain_update(message).finalize().into_bytes().into()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != N * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

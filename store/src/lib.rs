@@ -3,7 +3,7 @@
 //! [`Store`] is the door. One writer gives every append its commit number; readers and followers see only
 //! what is durable. The bytes are described in FORMAT.md. Read in this order: `frame`, `block`,
 //! `segment`, `footer` (bytes), `writer`, `room`, `syncer` (appending), `recover`, `judge` (opening),
-//! `read`, `follow` (reading), `seal`, `checkpoint`, `verify`; `disk` touches the disk for all, through a
+//! `read`, `follow` (reading), `seal`, `checkpoint`, `proof`, `verify`; `disk` touches the disk for all, through a
 //! `medium`.
 
 #![warn(clippy::indexing_slicing)]
@@ -29,6 +29,7 @@ pub mod medium;
 mod note;
 mod opened;
 mod options;
+mod proof;
 mod queue;
 mod read;
 mod recover;
@@ -50,9 +51,10 @@ mod writer;
 pub use disk::Disk;
 pub use error::StoreError;
 pub use follow::Follower;
-pub use note::{Checkpoint, NoteError};
+pub use note::{Checkpoint, Keys, NoteError};
 pub use options::Options;
+pub use proof::{Inclusion, ProofError, Prover};
 pub use room::Pause;
 pub use store::Store;
 pub use ticket::Ticket;
-pub use verify::{Fault, LogError, LogReport, VerifyOptions, verify};
+pub use verify::{Fault, LogError, LogReport, Progress, VerifyOptions, verify, verify_watched};

@@ -10,6 +10,7 @@ use crate::{
     keys::Masters,
     scan::{Piece, scan},
     segment::{self, SegmentHeader, TRAILER_BYTES},
+    tree::{self, Hash},
 };
 use custos_event::{CommitNo, Seq};
 use std::{
@@ -55,6 +56,8 @@ pub(crate) struct Opened {
     pub(crate) key: Key,
     dictionary: Option<DecoderDictionary<'static>>,
     blocks: RwLock<Vec<BlockRef>>,
+    /// The tree's kept nodes whose last leaf is in this segment; none where it is damaged.
+    nodes: RwLock<Vec<Hash>>,
     /// Some of its bytes are in quarantine: it stays as it is, as evidence.
     pub(crate) damaged: bool,
 }
@@ -86,28 +89,29 @@ impl Opened {
         file: File,
         (header, key, header_bytes): (SegmentHeader, Key, u64),
         blocks: Vec<BlockRef>,
+        nodes: Vec<Hash>,
     ) -> Self {
-        let blocks = RwLock::new(blocks);
-        Self { file, header, header_bytes, key, dictionary: None, blocks, damaged: false }
+        let (blocks, nodes) = (RwLock::new(blocks), RwLock::new(nodes));
+        Self { file, header, header_bytes, key, dictionary: None, blocks, nodes, damaged: false }
     }
 
     /// A sealed segment, by its footer; or by its frames where the footer is damaged.
     pub(crate) fn sealed(disk: &Disk, path: &Path, masters: &Masters) -> Result<Self, StoreError> {
         let file = disk.open(path)?;
         let (header, key, header_bytes) = read_head(&file, masters)?;
-        let mut opened = Self::live(file, (header, key, header_bytes), Vec::new());
-        let blocks = match opened.footer() {
-            Ok((footer, _)) => footer.blocks,
+        let mut opened = Self::live(file, (header, key, header_bytes), Vec::new(), Vec::new());
+        let (blocks, nodes) = match opened.footer() {
+            Ok((footer, _)) => (footer.blocks, footer.nodes),
             Err(error) => {
                 tracing::error!(path = %path.display(), error = %error.chain(),
                     "footer of a sealed segment is damaged, reading its blocks one by one");
-                opened.blocks_by_scan()?
+                (opened.blocks_by_scan()?, Vec::new())
             }
         };
         if blocks.first().is_some_and(|block| block.at > header_bytes) {
             opened.dictionary = Some(DecoderDictionary::copy(&opened.read_dictionary()?));
         }
-        opened.blocks = RwLock::new(blocks);
+        (opened.blocks, opened.nodes) = (RwLock::new(blocks), RwLock::new(nodes));
         Ok(opened)
     }
 
@@ -158,7 +162,16 @@ impl Opened {
         search(&self.blocks.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn push_block(&self, block: BlockRef) {
+    /// The kept node of this number, if it is this segment's and known.
+    pub(crate) fn node(&self, number: u64) -> Option<Hash> {
+        // The first one whose last leaf is not before the segment.
+        let first = self.header.first_seq.0 / tree::GROUP;
+        let index = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(index).copied()
+    }
+
+    pub(crate) fn push_block(&self, block: BlockRef, nodes: &[Hash]) {
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner).extend_from_slice(nodes);
         self.blocks.write().unwrap_or_else(PoisonError::into_inner).push(block);
     }
 

@@ -306,7 +306,9 @@ impl Walk<'_> {
         } else {
             file
         };
-        let mut opened = Opened::live(file, (header, key, header_bytes), blocks);
+        // Behind damage the nodes would have other numbers: proofs then compute them anew from the records.
+        let nodes = if damaged { Vec::new() } else { nodes };
+        let mut opened = Opened::live(file, (header, key, header_bytes), blocks, nodes);
         opened.damaged = damaged;
         Ok(Some(opened))
     }

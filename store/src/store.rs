@@ -10,6 +10,7 @@ use crate::{
     keys::Keyring,
     note::Checkpoint,
     options::Options,
+    proof::Prover,
     queue::Queue,
     read,
     recover::{Recovered, recover},
@@ -179,6 +180,15 @@ impl Store {
     /// Signs the durable tree head of every log, keeps and returns the checkpoints.
     pub fn checkpoint(&self) -> Result<Vec<Checkpoint>, StoreError> {
         checkpoint::save_all(&self.0.shared)
+    }
+
+    /// Makes proofs of a log; `None` if it holds nothing.
+    pub fn prover(
+        &self,
+        log: LogId,
+        partition: Partition,
+    ) -> Result<Option<Prover<'_>>, StoreError> {
+        Prover::new(&self.0.shared, (log, partition))
     }
 
     /// When the newest checkpoint of a log was kept, and how many records it vouches for.

@@ -1,8 +1,13 @@
 //! One log (and partition) in memory: its segments in order, and the state after its last durable commit.
 
-use crate::{opened::Opened, table::Tables, tree::Frontier};
+use crate::{
+    opened::Opened,
+    table::Tables,
+    tree::{Frontier, Hash},
+};
 use custos_event::{CommitNo, LogId, Partition, Seq};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -32,6 +37,8 @@ pub(crate) struct Stream {
     durable: Mutex<Durable>,
     /// Of how many records the last kept checkpoint speaks.
     saved_size: Mutex<Option<u64>>,
+    /// Roots of whole subtrees of 65,536 leaves, by their number, once a proof needed them.
+    upper: Mutex<BTreeMap<u64, Hash>>,
 }
 
 impl Stream {
@@ -42,11 +49,16 @@ impl Stream {
         saved_size: Option<u64>,
     ) -> Self {
         let (segments, durable) = (RwLock::new(segments), Mutex::new(durable));
-        Self { id, segments, durable, saved_size: Mutex::new(saved_size) }
+        let upper = Mutex::default();
+        Self { id, segments, durable, saved_size: Mutex::new(saved_size), upper }
     }
 
     pub(crate) fn saved_size(&self) -> MutexGuard<'_, Option<u64>> {
         self.saved_size.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn upper(&self) -> MutexGuard<'_, BTreeMap<u64, Hash>> {
+        self.upper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn durable(&self) -> MutexGuard<'_, Durable> {

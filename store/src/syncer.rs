@@ -7,7 +7,7 @@ use crate::{
     shared::Shared,
     stream::Stream,
     table::Rows,
-    tree::Frontier,
+    tree::{Frontier, Hash},
 };
 use custos_event::{Commit, Committed};
 use std::sync::{Arc, mpsc::Receiver};
@@ -18,6 +18,7 @@ pub(crate) struct Flight {
     pub(crate) stream: Arc<Stream>,
     pub(crate) opened: Arc<Opened>,
     pub(crate) block: BlockRef,
+    pub(crate) nodes: Vec<Hash>,
     pub(crate) frontier: Frontier,
     pub(crate) rows: Rows,
     pub(crate) commit: Arc<Commit>,
@@ -49,7 +50,7 @@ pub(crate) fn run(shared: &Shared, flights: &Receiver<Flight>) {
 }
 
 fn land(shared: &Shared, flight: Flight) {
-    flight.opened.push_block(flight.block);
+    flight.opened.push_block(flight.block, &flight.nodes);
     let mut durable = flight.stream.durable();
     durable.frontier = flight.frontier;
     durable.tables.apply(&flight.rows);

@@ -20,6 +20,7 @@ use custos_event::{CommitNo, LogId, Partition, Seq};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// What to hold the logs against besides what the folder itself says.
@@ -95,8 +96,47 @@ impl LogReport {
     }
 }
 
+/// How far a verification has come; whoever holds it may end it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Bytes read, and bytes there are to read.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    /// The verification ends before its next segment, as [`StoreError::Closed`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn expect(&self, files: &BTreeMap<StreamId, Vec<PathBuf>>) {
+        let sizes = files.values().flatten().filter_map(|path| path.metadata().ok());
+        self.total.store(sizes.map(|file| file.len()).sum(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn segment(&self, bytes: u64) -> Result<(), StoreError> {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        if self.stop.load(Ordering::Relaxed) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+}
+
 /// Verifies all logs of the data folder `dir`, one report each.
 pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, StoreError> {
+    verify_watched(dir, options, &Progress::default())
+}
+
+/// The same for somebody who watches.
+pub fn verify_watched(
+    dir: &Path,
+    options: &VerifyOptions,
+    progress: &Progress,
+) -> Result<Vec<LogReport>, StoreError> {
     let disk = &options.disk;
     check_folder(disk, dir)?;
     let keyring = Keyring::load(disk, dir, options.master_key.as_deref(), false)?;
@@ -105,12 +145,13 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, Sto
     given(options, &keyring, &mut claims);
     let live = Live::find(disk, dir, keyring.masters())?;
     let mut files = segments(disk, dir)?;
+    progress.expect(&files);
     let ids: BTreeSet<_> = files.keys().chain(claims.keys()).copied().collect();
     let ends = live.as_ref().map(|_| used_bytes(disk, &files)).transpose()?.unwrap_or_default();
     let mut audits = Vec::new();
     for id in ids {
         let claims = claims.remove(&id).unwrap_or_default();
-        let mut audit = Audit::new(disk, id, keyring.masters(), claims);
+        let mut audit = Audit::new(disk, id, keyring.masters(), claims, progress);
         audit.run(&files.remove(&id).unwrap_or_default(), ends.get(&id).copied())?;
         audits.push(audit);
     }
@@ -207,7 +248,7 @@ fn given(options: &VerifyOptions, keyring: &Keyring, claims: &mut BTreeMap<Strea
     let fault = |message: String| {
         Claim::Fault(LogError { kind: Fault::Signature, segment: None, seq: None, message })
     };
-    let read = note::parse_keys(keys).and_then(|keys| {
+    let read = note::Keys::parse(keys).and_then(|keys| {
         let notes = note::parse_all(notes)?;
         if notes.is_empty() { Err(NoteError::Form("it is empty")) } else { Ok((keys, notes)) }
     });

@@ -15,7 +15,7 @@ use crate::{
     stream::{Segment, Stream, StreamId},
     syncer::Flight,
     table::Rows,
-    tree::{self, Frontier},
+    tree::{self, Frontier, Hash},
 };
 use custos_event::{Commit, CommitNo, Committed, Entry, LogId, Seq, Timestamp, wire::put_varint};
 use std::{
@@ -57,7 +57,11 @@ struct Encoded {
     header: Header,
     raw_bytes: u64,
     frontier: Frontier,
+    nodes: Vec<Hash>,
 }
+
+/// What was written: a frame's header, its place, and the tree's nodes that its records complete.
+type Written = (Header, BlockRef, Vec<Hash>);
 
 impl Writer {
     pub(crate) fn new(
@@ -93,7 +97,7 @@ impl Writer {
             self.write(id, encoded)
         });
         match written {
-            Ok((header, block)) => self.send(id, group, header, block),
+            Ok(written) => self.send(id, group, written),
             Err(error) => {
                 if matches!(error, StoreError::Full { .. }) {
                     room::pause(&self.shared);
@@ -198,7 +202,8 @@ impl Writer {
             first_commit: header.first_commit,
             live: None,
         };
-        let opened = Arc::new(Opened::live(file, (header, key, header_bytes), Vec::new()));
+        let opened =
+            Arc::new(Opened::live(file, (header, key, header_bytes), Vec::new(), Vec::new()));
         stream.add(Arc::new(Segment { live: Some(Arc::clone(&opened)), ..segment }));
         Ok(Active {
             stream,
@@ -232,7 +237,7 @@ impl Writer {
         let active = self.active.get_mut(&id).ok_or(StoreError::Closed)?;
         let entries = || group.iter().flat_map(|request| &request.append.entries);
         let mut frontier = active.frontier.clone();
-        let (raw, count) = lay_out(entries(), &mut frontier);
+        let (raw, count, nodes) = lay_out(entries(), &mut frontier);
         let path = active.opened.file.path();
         let unpackable = |e| StoreError::io("compress for", path, e);
         let body = self.packer.compress(&raw).map_err(unpackable)?;
@@ -266,11 +271,11 @@ impl Writer {
         active.counter += 1;
         let built = frame::build(&header, body, raw.len(), &active.opened.key);
         let frame = built.map_err(|e| StoreError::damaged(path, e.to_string()))?;
-        Ok(Encoded { frame, header, raw_bytes: raw.len() as u64, frontier })
+        Ok(Encoded { frame, header, raw_bytes: raw.len() as u64, frontier, nodes })
     }
 
     /// Writes a frame into reserved room. Without room nothing of it stays.
-    fn write(&mut self, id: StreamId, encoded: Encoded) -> Result<(Header, BlockRef), StoreError> {
+    fn write(&mut self, id: StreamId, encoded: Encoded) -> Result<Written, StoreError> {
         let len = encoded.frame.len() as u64;
         let active = self.active.get(&id).ok_or(StoreError::Closed)?;
         let end = active.end + len;
@@ -304,11 +309,11 @@ impl Writer {
         self.last_at = header.first_at;
         self.last_held = self.next_commit;
         self.next_commit = self.next_commit.next();
-        Ok((header, block))
+        Ok((header, block, encoded.nodes))
     }
 
     /// Hands a written frame to the thread that syncs it and then answers.
-    fn send(&mut self, id: StreamId, group: Vec<Request>, header: Header, block: BlockRef) {
+    fn send(&mut self, id: StreamId, group: Vec<Request>, (header, block, nodes): Written) {
         let Some(active) = self.active.get(&id) else { return };
         let (commit, appended_at) = (header.first_commit, header.first_at);
         let (mut answers, mut entries) = (Vec::with_capacity(group.len()), Vec::new());
@@ -326,6 +331,7 @@ impl Writer {
             stream: Arc::clone(&active.stream),
             opened: Arc::clone(&active.opened),
             block,
+            nodes,
             frontier: active.frontier.clone(),
             rows: header.rows,
             commit: Arc::new(commit),
@@ -343,7 +349,7 @@ impl Writer {
 fn lay_out<'a>(
     entries: impl Iterator<Item = &'a Entry> + Clone,
     frontier: &mut Frontier,
-) -> (Vec<u8>, u32) {
+) -> (Vec<u8>, u32, Vec<Hash>) {
     let bytes: usize = entries.clone().map(|entry| entry.bytes.len() + 2).sum();
     let mut raw = Vec::with_capacity(bytes + 16);
     let (mut count, mut nodes) = (0, Vec::new());
@@ -353,7 +359,7 @@ fn lay_out<'a>(
         count += 1;
     }
     entries.for_each(|entry| raw.extend_from_slice(&entry.bytes));
-    (raw, count)
+    (raw, count, nodes)
 }
 
 /// Shortens the file to what is written; that this fails costs only room.

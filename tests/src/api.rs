@@ -22,6 +22,11 @@ impl Api {
         Ok(Self { port, token })
     }
 
+    /// As `--server` takes it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The status and the JSON of an answer, whatever the status.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
         let json = ["Content-Type: application/json".to_owned()];

@@ -11,15 +11,23 @@ use std::{
 /// Which crate may import which; nothing else. `server` alone joins the stages, and `tests` sees Custos
 /// only from outside.
 const ARROWS: &[(&str, &[&str])] = &[
+    // The lowest crate: who checks evidence builds it alone, and the log has no second tree and no second note.
+    ("evidence", &[]),
     ("event", &[]),
-    ("store", &["event"]),
+    ("store", &["event", "evidence"]),
     ("ingest", &["event"]),
     ("detect", &["event"]),
     ("search", &["event"]),
     ("respond", &["event"]),
     ("scenario", &["event"]),
     ("console", &[]),
-    ("server", &["event", "store", "ingest", "detect", "search", "respond", "scenario", "console"]),
+    (
+        "server",
+        &[
+            "event", "evidence", "store", "ingest", "detect", "search", "respond", "scenario",
+            "console",
+        ],
+    ),
     ("tests", &[]),
 ];
 

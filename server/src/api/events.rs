@@ -370,7 +370,7 @@ pub(super) async fn names(state: State) -> Result<Json<NameList>, Problem> {
     .await
 }
 
-fn position((log, partition, seq): (String, u16, u64)) -> Result<Position, Problem> {
+pub(super) fn position((log, partition, seq): (String, u16, u64)) -> Result<Position, Problem> {
     let none = || Problem::not_found(format!("there is no event {log}/{partition}/{seq}"));
     let log: LogId = log.parse().map_err(|_| none())?;
     if !log.is_telemetry() {

@@ -240,6 +240,9 @@ fn moment(at: Position, envelope: &Envelope) -> anyhow::Result<Value> {
         ("run", run.to_string(), json!(event))
     } else if let Fact::Task { task, event } = &envelope.fact {
         ("task", task.to_string(), json!(event))
+    } else if let Fact::EvidenceExported { incident, records, .. } = &envelope.fact {
+        let event = json!({"kind": "evidence_exported", "records": records});
+        ("incident", incident.to_string(), event)
     } else {
         anyhow::bail!("{at} is in a timeline and tells of no incident, run or task");
     };

@@ -29,7 +29,7 @@ where
     .await
 }
 
-fn problem(error: DeskError, now: impl FnOnce() -> Value) -> Problem {
+pub(super) fn problem(error: DeskError, now: impl FnOnce() -> Value) -> Problem {
     match error {
         DeskError::Rejected(rejection) => refusal(&rejection, now),
         DeskError::Failed(error) => Problem::failed(&error),

@@ -21,7 +21,7 @@ use utoipa::{
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Everybody: only what leads to a sign-in.
+    /// Everybody: what leads to a sign-in, and what carries the signature of a key that is known.
     Open,
     /// Everybody who has a session, whatever the roles.
     SignedIn,

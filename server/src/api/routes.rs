@@ -2,7 +2,7 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, effects, events, incidents, openapi, overview, playbooks,
+    alerts, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
     route::{Access, Route},
     rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
@@ -10,6 +10,7 @@ use crate::{
     auth::Permission::{
         Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
     },
+    evidence::prove::EventProof,
     line::Line,
 };
 
@@ -26,6 +27,7 @@ pub(crate) fn table() -> Vec<Route> {
         incidents(),
         runs(),
         tasks(),
+        integrity(),
     ];
     areas.into_iter().flatten().collect()
 }
@@ -105,6 +107,36 @@ fn events() -> Vec<Route> {
         )
         .query::<events::Around>()
         .gives::<events::Surrounding>(),
+        Route::get(
+            "/events/{log}/{partition}/{seq}/proof",
+            ReadEvents,
+            evidence::proof,
+            "That an event is in the signed log",
+        )
+        .gives::<EventProof>(),
+    ]
+}
+
+fn integrity() -> Vec<Route> {
+    vec![
+        Route::get("/integrity", ReadAudit, integrity::show, "Whether the logs are whole")
+            .gives::<integrity::Integrity>(),
+        Route::post(
+            "/integrity/verification",
+            ReadAudit,
+            integrity::verify,
+            "Read every log and hold it against its checkpoints",
+        )
+        .gives::<integrity::Integrity>(),
+        // The note is signed by a key that the configuration names: that is the sign-in.
+        Route::post(
+            "/witness/checkpoints",
+            Access::Open,
+            integrity::witness,
+            "Keep another Custos' signed head",
+        )
+        .takes::<integrity::SentHead>()
+        .gives::<integrity::Accepted>(),
     ]
 }
 
@@ -183,6 +215,14 @@ fn incidents() -> Vec<Route> {
         Route::post("/incidents/{id}/alerts", Triage, incidents::add_alerts, "Add alerts to it")
             .takes::<incidents::MoreAlerts>()
             .gives::<incidents::Incident>(),
+        Route::get(
+            "/incidents/{id}/evidence",
+            ReadEvents,
+            evidence::export,
+            "The incident as a bundle that proves itself",
+        )
+        .query::<evidence::Linked>()
+        .gives_lines::<evidence::BundleLine>(),
         Route::post("/incidents/{id}/runs", Respond, runs::start, "Run a playbook")
             .takes::<runs::NewRun>()
             .gives_new::<runs::Run>(),

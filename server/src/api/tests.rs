@@ -7,10 +7,12 @@ mod sessions;
 use super::{Shared, State, router, rules::Shelf};
 use crate::{
     auth::{Auth, Lifetime},
+    evidence::verification::Verifier,
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
     projection::follower::{Views, ViewsFollower},
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
+    witness::Witnesses,
 };
 use axum::{
     Router,
@@ -18,6 +20,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use custos_event::{AccountCommand, Clock, Private, Role, Sealed, Timestamp, time::ManualClock};
+use custos_evidence::Keys;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
@@ -90,9 +93,14 @@ impl Server {
         let desk =
             Desk::open(&opened.store, Playbooks::default(), config.limits, Arc::clone(&shared));
         let searcher = Searcher { index: index.clone(), store: opened.store.clone() };
+        let desk = desk.unwrap();
+        let folder = dir.path().to_path_buf();
+        let verifier = Verifier::new(folder, desk.clone(), Arc::clone(&shared), stop.clone());
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            desk: desk.unwrap(),
+            desk,
+            witnesses: Witnesses::new(Keys::default(), Vec::new()),
+            verifier,
             reads: Reads { world, searcher },
             index,
             journal,

@@ -1,6 +1,9 @@
 //! `custos log`: is it whole and unchanged, what is its signed head, by which key.
 
-use super::Data;
+use super::{
+    Data,
+    evidence::{ExportIncident, Prove},
+};
 use crate::{
     exit::{CommandResult, Failure, Outcome},
     folder::Folder,
@@ -21,6 +24,10 @@ pub(super) enum Log {
     Checkpoint(Checkpoint),
     /// Print the public key that checkpoints are signed with.
     Key(Key),
+    /// Prove that a record is in the log that is signed.
+    Prove(Prove),
+    /// Write an incident's facts and events as a bundle that proves itself.
+    ExportIncident(ExportIncident),
 }
 
 #[derive(Args)]
@@ -59,6 +66,8 @@ impl Log {
             Self::Verify(verify) => verify.run(),
             Self::Checkpoint(checkpoint) => checkpoint.run(),
             Self::Key(key) => key.run(),
+            Self::Prove(prove) => prove.run(),
+            Self::ExportIncident(export) => export.run(),
         }
     }
 }
@@ -87,7 +96,8 @@ impl Verify {
         let (Some(path), Some(key)) = (&self.checkpoint, &self.key) else { return Ok(None) };
         let note = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the checkpoint {}", path.display()))
-            .map_err(Failure::input)?;
+            .map_err(Failure::input)?
+            .replace("\r\n", "\n");
         let key = match std::fs::read_to_string(key) {
             Ok(text) => text.trim().to_owned(),
             Err(_) if !Path::new(key).exists() => key.clone(),
@@ -167,16 +177,24 @@ pub(super) fn text_of(report: &LogReport) -> String {
         report.records,
         hex(&report.root)
     );
-    for error in &report.errors {
-        let segment = error.segment.as_deref().unwrap_or("-");
-        let seq = error.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
-        let kind = error.kind.as_str();
-        text.extend(["; ", kind, ": segment ", segment, ", seq ", &seq, ": ", &error.message]);
+    for line in fault_lines(report) {
+        text.extend(["; ", &line]);
     }
     text
 }
 
-fn existing(data: &Data) -> Result<Folder, Failure> {
+/// What is wrong with a log, an error a line.
+pub(crate) fn fault_lines(report: &LogReport) -> Vec<String> {
+    let line = |error: &LogError| {
+        let segment = error.segment.as_deref().unwrap_or("-");
+        let seq = error.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string());
+        let kind = error.kind.as_str();
+        format!("{kind}: segment {segment}, seq {seq}: {}", error.message)
+    };
+    report.errors.iter().map(line).collect()
+}
+
+pub(super) fn existing(data: &Data) -> Result<Folder, Failure> {
     let folder = data.folder();
     if folder.path().is_dir() {
         return Ok(folder);

@@ -1,6 +1,9 @@
 //! The configuration file as it is written; an unknown key is an error with its line.
 
-use crate::respond::config::RawRespond;
+use crate::{
+    respond::config::RawRespond,
+    witness::config::{RawWitness, RawWitnessed},
+};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -23,6 +26,10 @@ pub(super) struct RawConfig {
     pub(super) respond: RawRespond,
     #[serde(default)]
     pub(super) session: Session,
+    #[serde(default)]
+    pub(super) witness: Vec<RawWitness>,
+    #[serde(default)]
+    pub(super) witnessed: RawWitnessed,
 }
 
 #[derive(Default, Deserialize)]

@@ -240,6 +240,10 @@ impl Fold {
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
             | Fact::EventRead { .. }
+            | Fact::EvidenceExported { .. }
+            | Fact::CheckpointWitnessed { .. }
+            | Fact::CheckpointRefused { .. }
+            | Fact::LogsVerified { .. }
             | Fact::Incident { .. }
             | Fact::Run { .. }
             | Fact::Task { .. }

@@ -102,6 +102,10 @@ impl Journal {
             | Fact::SourceGapSeen { .. }
             | Fact::Searched { .. }
             | Fact::EventRead { .. }
+            | Fact::EvidenceExported { .. }
+            | Fact::CheckpointWitnessed { .. }
+            | Fact::CheckpointRefused { .. }
+            | Fact::LogsVerified { .. }
             | Fact::Incident { .. }
             | Fact::Run { .. }
             | Fact::Task { .. }

@@ -4,6 +4,7 @@ use super::{
     playbooks::Playbooks,
     state::{State, custos},
 };
+use crate::evidence::known::{self, Seen};
 use custos_event::{
     Actor, Alert, Decider as _, Fact, IncidentId, Position, RunId, TaskId, Timestamp,
     respond::{Answer, Evidence, InputValue, Outcome, RunEvent, TaskOrder},
@@ -49,6 +50,20 @@ pub(crate) enum Command {
     Run(RunId, run::Command),
     Advance(RunId),
     Task(TaskId, task::Command),
+    /// Somebody takes the incident's records out as evidence.
+    Export {
+        incident: IncidentId,
+        records: u64,
+        contents: String,
+        missing: Vec<Position>,
+    },
+    /// Another Custos sent a signed head of its log.
+    Witness(Box<Seen>),
+    /// All logs were read.
+    RecordVerification {
+        records: u64,
+        faults: Vec<String>,
+    },
     /// The result of a query step, in one commit with the evidence.
     Attach {
         run: RunId,
@@ -96,6 +111,14 @@ pub(super) fn decide(state: &State, terms: &Terms<'_>, command: Command) -> Deci
         Command::Task(id, command) => {
             let entry = state.tasks.get(&id).ok_or_else(|| Rejection::unknown(id))?;
             Ok(task_facts(id, entry.task.decide(command)?))
+        }
+        Command::Export { incident, records, contents, missing } => {
+            state.incidents.get(&incident).ok_or_else(|| Rejection::unknown(incident))?;
+            Ok(vec![Fact::EvidenceExported { incident, records, contents, missing }])
+        }
+        Command::Witness(seen) => known::witness(&state.known, &seen),
+        Command::RecordVerification { records, faults } => {
+            Ok(vec![Fact::LogsVerified { records, faults }])
         }
         Command::Attach { run, step, intent, evidence } => {
             attach(state, terms, run, step, intent, evidence)

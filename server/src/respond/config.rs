@@ -78,6 +78,13 @@ struct RawKafka {
     properties: BTreeMap<String, String>,
 }
 
+impl RawRespond {
+    /// Whether it says how mail is sent.
+    pub(crate) fn sends_mail(&self) -> bool {
+        self.mail.is_some()
+    }
+}
+
 /// What responding is done with. Secrets stay in their files until the server starts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Respond {

@@ -1,5 +1,6 @@
 //! What the journal's facts about incidents, runs and tasks add up to. In memory, folded at start.
 
+use crate::evidence::known::Known;
 use custos_event::{
     Actor, Decider as _, Envelope, Fact, IncidentId, Position, RunId, Seq, TaskId, Timestamp,
     respond::{IncidentEvent, Outcome, Phase, RunEvent, TaskEvent},
@@ -14,6 +15,8 @@ pub(crate) struct State {
     pub(crate) runs: BTreeMap<RunId, RunEntry>,
     pub(crate) tasks: BTreeMap<TaskId, TaskEntry>,
     pub(crate) grouping: Grouping,
+    /// What is known of logs, this node's and others'.
+    pub(crate) known: Known,
     /// The place in the journal after the last fact taken in.
     pub(crate) next: Seq,
 }
@@ -63,6 +66,7 @@ impl State {
         }
         self.next = position.seq.plus(1);
         let at = envelope.at;
+        self.known.apply(envelope);
         if let Fact::Incident { incident, event } = &envelope.fact {
             self.grouping.apply(*incident, event);
             let entry = self.incidents.entry(*incident).or_default();
@@ -78,6 +82,8 @@ impl State {
             entry.apply(position, at, event);
             let incident = entry.task.opened.as_ref().map(|opened| opened.incident);
             self.remember(incident, position);
+        } else if let Fact::EvidenceExported { incident, .. } = &envelope.fact {
+            self.remember(Some(*incident), position);
         }
     }
 

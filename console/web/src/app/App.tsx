@@ -5,6 +5,7 @@ import { AlertsPage } from "../pages/alerts/AlertsPage";
 import { EffectsPage } from "../pages/EffectsPage";
 import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
+import { IntegrityPage } from "../pages/IntegrityPage";
 import { OverviewPage } from "../pages/OverviewPage";
 import { RulesPage } from "../pages/RulesPage";
 import { SignInPage } from "../pages/SignInPage";
@@ -29,6 +30,7 @@ function Pages() {
         <Route path="/incidents" component={IncidentsPage} />
         <Route path="/incidents/:id" component={IncidentPage} />
         <Route path="/effects" component={EffectsPage} />
+        <Route path="/integrity" component={IntegrityPage} />
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/:id" component={RulesPage} />

@@ -1,5 +1,6 @@
 // English: the catalogue that names the keys.
 import { frame } from "./frame";
+import { integrity } from "./integrity";
 import { work } from "./work";
 
-export const en = { ...frame, ...work } as const;
+export const en = { ...frame, ...work, ...integrity } as const;

@@ -1,12 +1,12 @@
 // One incident: what waits for a person first, then runs, what happened, and beside it who, what and which tasks.
-import { Button, Menu, Textarea } from "@mantine/core";
+import { Button, Menu, Textarea, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "wouter";
-import { get, post } from "../../api/client";
+import { get, post, withQuery } from "../../api/client";
 import type { AlertRef, Incident, OpenEffect } from "../../api/respond";
 import { useSigned } from "../../app/session";
-import { IconPlay } from "../../icons";
+import { IconPlay, IconShield } from "../../icons";
 import { useSpeech } from "../../i18n";
 import { actorText } from "../../lib/format";
 import { EffectTable } from "../EffectsPage";
@@ -72,14 +72,17 @@ function Head({ incident, onRun }: { incident: Incident; onRun: () => void }) {
           <span><span className="quiet">{t("incidents.opened")}</span> <Stamp time={incident.opened_at} /></span>
         </div>
       </div>
-      {can("respond") || can("triage") ? (
+      {can("respond") || can("triage") || can("read_events") ? (
         <div className="acts">
+          {can("read_events") ? <Tooltip label={t("incident.exportHint")} multiline w={280}><Button component="a" href={withQuery(`/incidents/${incident.id}/evidence`)} download={`${incident.id}.evidence.jsonl`} variant="default" leftSection={<IconShield size={14} />}>{t("incident.export")}</Button></Tooltip> : null}
+          {!can("respond") && !can("triage") ? null : <>
           {incident.owner !== session.user.name ? <Button variant="default" loading={assign.isPending} onClick={() => assign.mutate()}>{t("incident.take")}</Button> : null}
           <Menu position="bottom-end">
             <Menu.Target><Button variant="default">{t("incident.setStatus")}</Button></Menu.Target>
             <Menu.Dropdown>{next.map((name) => <Menu.Item key={name} onClick={() => (status.reset(), setAsking(name))}>{t(`incident.to.${name}`)}</Menu.Item>)}</Menu.Dropdown>
           </Menu>
           {can("respond") ? <Button leftSection={<IconPlay size={14} />} onClick={onRun}>{t("runDialog.title")}</Button> : null}
+          </>}
         </div>
       ) : null}
       <ReasonDialog opened={asking !== null} required={asking === "closed" && incident.left_open !== ""} intro={asking === "closed" && incident.left_open ? <p className="warn-note">{t("incident.leftOpen")} <Outside text={incident.left_open} /></p> : null} title={asking ? t(`incident.to.${asking}`) : ""} label={t("incident.reason")} act={asking ? t(`incident.to.${asking}`) : ""}

@@ -12,6 +12,7 @@ import { texts } from "../../lib/query";
 import { visible } from "../../lib/escape";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Chip, Copy, Outside, Severity, Stamp } from "../../ui/parts";
+import { EventProof } from "./EventProof";
 
 export interface EventActs {
   onInclude?: (field: string, value: string) => void;
@@ -163,6 +164,7 @@ export function EventPanel({ place, acts, onClose }: { place: string; acts: Even
             <Tabs.Tab value="json">JSON</Tabs.Tab>
             <Tabs.Tab value="raw">{t("event.raw")}</Tabs.Tab>
             <Tabs.Tab value="around">{t("event.around")}</Tabs.Tab>
+            <Tabs.Tab value="proof">{t("event.proof")}</Tabs.Tab>
             <Tabs.Tab value="rules">{t("event.rules")} <span className="tab-count">{event.alerts.length}</span></Tabs.Tab>
           </Tabs.List>
           <div className="flyout-body">
@@ -178,6 +180,7 @@ export function EventPanel({ place, acts, onClose }: { place: string; acts: Even
             <Tabs.Panel value="json"><Code text={JSON.stringify(event.fields, null, 2)} /></Tabs.Panel>
             <Tabs.Panel value="raw"><Code text={rawText(event.raw)} /></Tabs.Panel>
             <Tabs.Panel value="around"><Surrounding place={place} event={event} acts={acts} /></Tabs.Panel>
+            <Tabs.Panel value="proof"><EventProof place={place} /></Tabs.Panel>
             <Tabs.Panel value="rules"><Rules event={event} /></Tabs.Panel>
           </div>
         </Tabs>

@@ -1,0 +1,177 @@
+//! What the journal knows of logs: the heads of other nodes' that were witnessed here, those that were refused, and
+//! the last verification of this node's own. Pure.
+
+use custos_event::{Actor, Envelope, Fact, Timestamp};
+use custos_evidence::{Checkpoint, Hash, hex, proof::extends, unhex};
+use custos_respond::Rejection;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Logs of other nodes: far more than a house has, each of about 500 bytes.
+const ORIGINS_MAX: usize = 1_000;
+/// Refused heads that are shown; all of them are in the journal.
+const REFUSED_MAX: usize = 100;
+
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) heads: BTreeMap<String, Head>,
+    /// The newest last.
+    pub(crate) refused: VecDeque<Refused>,
+    pub(crate) verified: Option<Verified>,
+}
+
+/// The newest head of another node's log.
+#[derive(Clone)]
+pub(crate) struct Head {
+    pub(crate) size: u64,
+    pub(crate) root: Hash,
+    pub(crate) at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct Refused {
+    pub(crate) origin: String,
+    pub(crate) size: u64,
+    pub(crate) witnessed: u64,
+    pub(crate) reason: String,
+    pub(crate) at: Timestamp,
+    note: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Verified {
+    pub(crate) at: Timestamp,
+    pub(crate) by: Actor,
+    pub(crate) records: u64,
+    pub(crate) faults: Vec<String>,
+}
+
+/// A head that another node sent, its signature checked, and the proof that it continues the one of size `old`.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) note: Checkpoint,
+    pub(crate) old: u64,
+    pub(crate) path: Vec<Hash>,
+}
+
+impl Known {
+    pub(crate) fn apply(&mut self, envelope: &Envelope) {
+        let at = envelope.at;
+        if let Fact::CheckpointWitnessed { origin, size, root, .. } = &envelope.fact {
+            let root = unhex(root).unwrap_or_default();
+            self.heads.insert(origin.clone(), Head { size: *size, root, at });
+        } else if let Fact::CheckpointRefused { origin, size, witnessed, reason, note } =
+            &envelope.fact
+        {
+            let (origin, reason, note) = (origin.clone(), reason.clone(), note.clone());
+            let (size, witnessed) = (*size, *witnessed);
+            self.refused.push_back(Refused { origin, size, witnessed, reason, at, note });
+            if self.refused.len() > REFUSED_MAX {
+                self.refused.pop_front();
+            }
+        } else if let Fact::LogsVerified { records, faults } = &envelope.fact {
+            let (by, records, faults) = (envelope.actor.clone(), *records, faults.clone());
+            self.verified = Some(Verified { at, by, records, faults });
+        }
+    }
+}
+
+/// A head that continues the known one is kept; one that contradicts it is kept as proof of that. Nothing
+/// follows from one that is known already, as either.
+pub(crate) fn witness(known: &Known, seen: &Seen) -> Result<Vec<Fact>, Rejection> {
+    let Checkpoint { origin, size, root, note } = &seen.note;
+    let Some(head) = known.heads.get(origin) else {
+        if known.heads.len() >= ORIGINS_MAX {
+            return Err(Rejection::Wrong(format!("{ORIGINS_MAX} logs are witnessed here already")));
+        }
+        return Ok(vec![witnessed(&seen.note)]);
+    };
+    if *size > head.size && seen.old != head.size {
+        // Not a fault: the sender has to know from where to prove.
+        let text =
+            format!("{origin} was witnessed with {} records; prove it from there", head.size);
+        return Err(Rejection::conflict(text));
+    }
+    let reason = if *size < head.size {
+        format!("it has {size} records, and had {} before", head.size)
+    } else if *size == head.size && *root != head.root {
+        format!("its {size} records are not those of before")
+    } else if *size == head.size {
+        return Ok(Vec::new());
+    } else if extends((head.size, &head.root), (*size, root), &seen.path) {
+        return Ok(vec![witnessed(&seen.note)]);
+    } else {
+        format!("its first {} records are not those of before", head.size)
+    };
+    if known.refused.iter().any(|refused| refused.note == *note) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Fact::CheckpointRefused {
+        origin: origin.clone(),
+        size: *size,
+        witnessed: head.size,
+        reason,
+        note: note.clone(),
+    }])
+}
+
+fn witnessed(note: &Checkpoint) -> Fact {
+    let Checkpoint { origin, size, root, note } = note.clone();
+    Fact::CheckpointWitnessed { origin, size, root: hex(&root), note }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use custos_evidence::tree::{Frontier, leaf, node};
+
+    fn note(size: u64, root: Hash) -> Checkpoint {
+        let (origin, note) = ("custos-00000000/telemetry".into(), format!("{size} {root:?}"));
+        Checkpoint { origin, size, root, note }
+    }
+
+    fn of(records: &[&str]) -> Hash {
+        let mut frontier = Frontier::default();
+        for record in records {
+            frontier.add(leaf(record.as_bytes()));
+        }
+        frontier.root()
+    }
+
+    /// What each head in turn leads to: `+` witnessed, `!` refused, `=` known, `?` asked to prove from elsewhere.
+    fn check(seen: &[(u64, Hash, u64, &[Hash])], expected: &str) {
+        let mut known = Known::default();
+        let mut said = String::new();
+        for (size, root, old, path) in seen {
+            let seen = Seen { note: note(*size, *root), old: *old, path: path.to_vec() };
+            let facts = witness(&known, &seen);
+            said.push(match facts.as_deref() {
+                Ok([Fact::CheckpointWitnessed { .. }]) => '+',
+                Ok([Fact::CheckpointRefused { .. }]) => '!',
+                Ok([]) => '=',
+                Err(Rejection::Conflict(_)) => '?',
+                other => panic!("{other:?}"),
+            });
+            for fact in facts.unwrap_or_default() {
+                let (at, actor) = (Timestamp(1), Actor::System { part: "witness".into() });
+                known.apply(&Envelope { at, actor, cause: None, fact });
+            }
+        }
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_head_is_kept_only_where_it_continues_the_one_before() {
+        let (two, three, forked) = (of(&["a", "b"]), of(&["a", "b", "c"]), of(&["a", "x", "c"]));
+        let path = [leaf(b"c")];
+        let (two, three) = ((2, two, 0, &[][..]), (3, three, 2, &path[..]));
+        check(&[two, three, three, two, two], "++=!=");
+        check(&[two, (3, three.1, 0, &path)], "+?");
+        check(&[two, (3, three.1, 2, &[])], "+!");
+        check(&[two, (3, forked, 2, &path)], "+!");
+        check(&[two, three, (3, forked, 3, &[])], "++!");
+        // A proof of another tree's that only the new root bears out.
+        let other = node(&of(&["a", "x"]), &leaf(b"c"));
+        check(&[two, (3, other, 2, &path)], "+!");
+        check(&[three, two], "+!");
+    }
+}
