@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod audit;
+pub mod backup;
 mod block;
 mod cache;
 pub mod catalog;
@@ -22,6 +23,7 @@ mod found;
 mod frame;
 #[cfg(test)]
 mod golden;
+mod inspect;
 mod judge;
 mod keeper;
 pub mod keys;
@@ -29,6 +31,7 @@ pub mod medium;
 mod note;
 mod opened;
 mod options;
+mod place;
 mod queue;
 mod read;
 mod recover;
