@@ -23,6 +23,8 @@ mod rulefiles;
 mod serve;
 mod ship;
 mod tasks;
+mod unrecorded;
+mod upkeep;
 mod when;
 
 use clap::Parser as _;

@@ -2,13 +2,14 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, effects, events, incidents, openapi, overview, playbooks,
+    alerts, backups, effects, events, incidents, openapi, overview, playbooks,
     route::{Access, Route},
     rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
+        Approve, ManageBackups, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources,
+        Respond, Triage,
     },
     line::Line,
 };
@@ -26,6 +27,7 @@ pub(crate) fn table() -> Vec<Route> {
         incidents(),
         runs(),
         tasks(),
+        keeping(),
     ];
     areas.into_iter().flatten().collect()
 }
@@ -238,5 +240,20 @@ fn tasks() -> Vec<Route> {
         Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
             .takes::<tasks::TaskOwner>()
             .gives::<tasks::Task>(),
+    ]
+}
+
+fn keeping() -> Vec<Route> {
+    vec![
+        Route::get("/backups", ReadAudit, backups::list, "Backups, newest first, and drills")
+            .gives::<backups::Backups>(),
+        Route::post("/backups", ManageBackups, backups::create, "Make one now")
+            .takes::<backups::NewBackup>()
+            .gives::<backups::Asked>(),
+        Route::post("/backups/verify", ManageBackups, backups::verify, "Read them and check")
+            .takes::<backups::WhichBackup>()
+            .gives::<backups::Asked>(),
+        Route::post("/backups/drill", ManageBackups, backups::drill, "Try a restore out")
+            .gives::<backups::Asked>(),
     ]
 }

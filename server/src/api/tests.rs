@@ -11,6 +11,7 @@ use crate::{
     pipeline::follow::follow,
     projection::follower::{Views, ViewsFollower},
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
+    upkeep::{Keeper, keeper},
 };
 use axum::{
     Router,
@@ -90,6 +91,16 @@ impl Server {
         let desk =
             Desk::open(&opened.store, Playbooks::default(), config.limits, Arc::clone(&shared));
         let searcher = Searcher { index: index.clone(), store: opened.store.clone() };
+        let parts = keeper::Parts {
+            clock: Arc::clone(&shared),
+            data: dir.path().into(),
+            store: opened.store.clone(),
+            table: Arc::clone(&opened.table),
+            index: index.clone(),
+            journal: journal.clone(),
+            stop: stop.clone(),
+        };
+        let (_, upkeep) = Keeper::new(None, parts).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             desk: desk.unwrap(),
@@ -102,6 +113,7 @@ impl Server {
             views,
             lags: Arc::default(),
             rules: Shelf::new(&[]),
+            upkeep,
             streams: super::stream::places(),
             stop: stop.clone(),
         });

@@ -1,6 +1,6 @@
 //! The configuration file as it is written; an unknown key is an error with its line.
 
-use crate::respond::config::RawRespond;
+use crate::{respond::config::RawRespond, upkeep::config::RawBackup};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -23,6 +23,7 @@ pub(super) struct RawConfig {
     pub(super) respond: RawRespond,
     #[serde(default)]
     pub(super) session: Session,
+    pub(super) backup: Option<RawBackup>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,5 +1,5 @@
 // The pages: where they are, what opens them, and who may.
-import { IconAlert, IconEffect, IconIncident, IconOverview, IconRule, IconSearch, IconSource } from "../icons";
+import { IconAlert, IconBackup, IconEffect, IconIncident, IconOverview, IconRule, IconSearch, IconSource } from "../icons";
 import type { Key } from "../i18n";
 import type { Permission } from "./session";
 
@@ -33,6 +33,12 @@ export const DESTINATIONS: { group: Key; items: Destination[] }[] = [
     items: [
       { path: "/sources", label: "nav.sources", icon: IconSource, permission: "read_sources", key: "d" },
       { path: "/rules", label: "nav.rules", icon: IconRule, permission: "read_alerts", key: "r" },
+    ],
+  },
+  {
+    group: "nav.group.admin",
+    items: [
+      { path: "/backups", label: "nav.backups", icon: IconBackup, permission: "read_audit", key: "b" },
     ],
   },
 ];
