@@ -5,6 +5,7 @@ use crate::{
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
+    upkeep::UpkeepEvent,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         faults: Vec<String>,
     },
+    /// Something happened to the keeping of the log: a backup, a drill, retention, a hold, a repair.
+    Upkeep { event: UpkeepEvent },
 }
 
 /// A rule's match, with what shows it.
@@ -291,6 +294,7 @@ mod tests {
             "tail_cut",
             "task",
             "unknown_sign_in",
+            "upkeep",
         ];
         assert!(kinds.iter().map(String::as_str).eq(known), "golden file has {kinds:?}");
     }

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`scan`] and [`values`] (how rules see it), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
-//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are),
+//! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are), [`upkeep`] (how the log is kept),
 //! [`commit`] (how both enter and leave the log).
 
 pub mod account;
@@ -22,6 +22,7 @@ pub mod scan;
 pub mod shape;
 pub mod suggest;
 pub mod time;
+pub mod upkeep;
 pub mod value;
 pub mod values;
 pub mod wire;
@@ -40,5 +41,6 @@ pub use respond::{IncidentId, RunId, TaskId};
 pub use scan::Scan;
 pub use shape::Shape;
 pub use time::{Clock, Timestamp};
+pub use upkeep::{HoldScope, UpkeepEvent};
 pub use value::ValueRef;
 pub use values::{Scanned, Values, Written};

@@ -3,6 +3,7 @@
 mod alertfilter;
 pub(crate) mod alerts;
 mod asking;
+mod backups;
 pub(crate) mod caller;
 mod cookie;
 mod effects;
@@ -84,6 +85,7 @@ pub(crate) struct Shared {
     /// How far behind its cluster each source is that is read from one.
     pub(crate) lags: Arc<Lags>,
     pub(crate) rules: rules::Shelf,
+    pub(crate) upkeep: crate::upkeep::Upkeep,
     /// Room for the clients of the stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Turns to cancelled when the process is to end.

@@ -1,6 +1,7 @@
 //! The command line (CLI.md): one file a command.
 
 mod alerts;
+mod backup;
 mod bench;
 mod demo;
 mod doctor;
@@ -57,6 +58,9 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Look over the data folder and this machine.
     Doctor(doctor::Doctor),
+    /// Make, check, restore and let go of backups.
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Manage the accounts of a running server.
     #[command(subcommand)]
     User(user::User),
@@ -109,6 +113,7 @@ impl Arguments {
             Command::VerifyEvidence(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Backup(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::CheckConfig { file } => check_config(&file),
@@ -123,6 +128,7 @@ impl Arguments {
 }
 
 pub(crate) use log::fault_lines;
+pub(crate) use backup::created as backup_created;
 pub(crate) use rules::report_unlinked;
 
 /// Says on stderr why a rule does not run.

@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) session: Lifetime,
     pub(crate) respond: Respond,
     pub(crate) witnessing: Witnessing,
+    pub(crate) backup: Option<crate::upkeep::config::Backup>,
 }
 
 /// The built-in Kafka listener.
@@ -74,7 +75,12 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&text, folder).with_context(|| format!("configuration {}", path.display()))
+        let mut config = Self::parse(&text, folder)
+            .with_context(|| format!("configuration {}", path.display()))?;
+        if let Some(backup) = &mut config.backup {
+            backup.file = Some(path.to_owned());
+        }
+        Ok(config)
     }
 
     /// Relative paths are taken from `folder`, where the file lies.
@@ -91,6 +97,11 @@ impl Config {
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
+            backup: raw
+                .backup
+                .map(|raw| crate::upkeep::config::check(raw, &below))
+                .transpose()
+                .context("section [backup]")?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,
             witnessing,

@@ -50,15 +50,24 @@ impl Folder {
         self.path.join("catalog")
     }
 
+    /// Opens the store to look after it: nothing is sealed meanwhile.
+    pub(crate) fn open_for_upkeep(&self) -> Result<Opened, Failure> {
+        self.open_with(false, false)
+    }
+
     /// Opens the store and starts a writer. Only `ingest`, `serve` and `demo` create the folder.
     pub(crate) fn open(&self, create: bool) -> Result<Opened, Failure> {
+        self.open_with(create, true)
+    }
+
+    fn open_with(&self, create: bool, seal: bool) -> Result<Opened, Failure> {
         if !create && !self.path.is_dir() {
             return Err(Failure::usage(anyhow!(
                 "there is no data folder at {}; name one with --data, or make it with 'custos ingest'",
                 self.path.display()
             )));
         }
-        let mut options = Options { create, ..Options::new(Arc::new(SystemClock)) };
+        let mut options = Options { create, seal, ..Options::new(Arc::new(SystemClock)) };
         options.free_bytes_min = self.keep_free.unwrap_or(options.free_bytes_min);
         let (store, recovery) = Store::open(&self.path, options)?;
         let table = Arc::new(FieldTable::new());
@@ -99,11 +108,12 @@ impl Opened {
         decoding(&self.store, source_type, source)
     }
 
-    /// Writes down that a process opened the store, and what recovery did.
+    /// Writes down that a process opened the store, what recovery did, and what was left to be written down.
     pub(crate) fn record_start(&mut self) -> Result<(), Failure> {
         let started = Fact::Started { version: env!("CARGO_PKG_VERSION").into() };
         let facts = std::iter::once(started).chain(self.recovery.drain(..)).collect();
-        append_facts(&self.store, &system("store"), facts)
+        append_facts(&self.store, &system("store"), facts)?;
+        crate::unrecorded::append(&self.folder, &self.store)
     }
 
     /// Opens the index; one that is damaged or from another version is set up anew, since the log has it all.

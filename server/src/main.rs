@@ -24,6 +24,8 @@ mod rulefiles;
 mod serve;
 mod ship;
 mod tasks;
+mod unrecorded;
+mod upkeep;
 mod when;
 mod witness;
 

@@ -21,6 +21,7 @@ use crate::{
     rulefiles::{self, RuleFile},
     tasks::Tasks,
     witness::{self, Witnesses, Witnessing},
+    upkeep::{Keeper, Upkeep, keeper},
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
@@ -88,6 +89,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let index = start_indexer(&opened, tasks)?;
     let views = start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
+    let upkeep = start_upkeep(config.backup, &opened, &index, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     let lags = Arc::default();
@@ -103,7 +105,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
         let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
-        let views = (views, rules, responding, lags);
+        let views = (views, rules, responding, (lags, upkeep));
         let shared = shared(metrics, opened, index, views, watched, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
@@ -126,7 +128,12 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
-    (views, rules, (desk, reads), lags): (Views, Shelf, (Desk, Reads), Arc<Lags>),
+    (views, rules, (desk, reads), (lags, upkeep)): (
+        Views,
+        Shelf,
+        (Desk, Reads),
+        (Arc<Lags>, Upkeep),
+    ),
     (witnesses, verifier): (Witnesses, Verifier),
     lifetime: Lifetime,
     stop: CancellationToken,
@@ -149,6 +156,7 @@ fn shared(
         views,
         lags,
         rules,
+        upkeep,
         streams,
         stop,
     })
@@ -184,6 +192,27 @@ fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
     Ok(views)
+}
+
+/// Backups and drills, on a thread of their own.
+fn start_upkeep(
+    config: Option<crate::upkeep::config::Backup>,
+    opened: &Opened,
+    index: &Index,
+    tasks: &mut Tasks,
+) -> Result<Upkeep, Failure> {
+    let parts = keeper::Parts {
+        clock: Arc::new(SystemClock),
+        data: opened.folder.path().to_owned(),
+        store: opened.store.clone(),
+        table: Arc::clone(&opened.table),
+        index: index.clone(),
+        journal: opened.journal()?,
+        stop: tasks.stop(),
+    };
+    let (keeper, upkeep) = Keeper::new(config, parts)?;
+    tasks.spawn_thread("upkeep", move || keeper.run());
+    Ok(upkeep)
 }
 
 /// While there is no account: the address that lets who started the server make the first one.

@@ -84,14 +84,17 @@ impl MasterKey {
         Self { bytes: Private::new(bytes), id }
     }
 
+    /// The key in a key file's text: 64 hex digits.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        unhex(std::str::from_utf8(text).ok()?.trim()).map(Self::new)
+    }
+
     /// Reads the key file: 64 hex digits. Makes it if it is absent and `create` is set.
     pub(crate) fn load(disk: &Disk, path: &Path, create: bool) -> Result<Self, StoreError> {
         let missing =
             |reason: &str| StoreError::KeyMissing { path: path.into(), reason: reason.into() };
         if let Some(text) = disk.read(path)? {
-            let text = String::from_utf8(text).unwrap_or_default();
-            let bytes = unhex(text.trim()).ok_or_else(|| missing("it is not 64 hex digits"))?;
-            return Ok(Self::new(bytes));
+            return Self::parse(&text).ok_or_else(|| missing("it is not 64 hex digits"));
         }
         if !create {
             return Err(missing("there is no such file"));

@@ -48,6 +48,23 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+    /// A place for backups that does not answer, or says no.
+    #[error("cannot {action} {place}")]
+    Target {
+        action: &'static str,
+        place: String,
+        #[source]
+        source: Arc<object_store::Error>,
+    },
+    /// A backup whose bytes are not what was written.
+    #[error("backup {id} is damaged: {reason}; take another one, and find out what changed it")]
+    BadBackup { id: String, reason: String },
+    /// The caller said that it should not go on.
+    #[error("it was stopped before its end")]
+    Stopped,
+    /// What was asked for cannot be; the text says why, and what can.
+    #[error("{0}")]
+    Refused(String),
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {

@@ -115,6 +115,16 @@ impl Keyring {
                 return Err(StoreError::KeyMissing { path, reason });
             }
         };
+        Self::open(disk, path, ring, master)
+    }
+
+    /// A keyring that lies elsewhere than in a data folder, to be read from; `path` is what errors call it.
+    pub(crate) fn parse(path: &Path, bytes: &[u8], master: MasterKey) -> Result<Self, StoreError> {
+        let ring = parse(bytes, path, &master)?;
+        Self::open(&Disk::default(), path.into(), ring, master)
+    }
+
+    fn open(disk: &Disk, path: PathBuf, ring: Ring, master: MasterKey) -> Result<Self, StoreError> {
         let mut retired = Vec::new();
         for wrapped in ring.keys.iter().filter(|wrapped| wrapped.kind == MASTER) {
             retired.push(MasterKey::new(wrapped.open(&master, &path)?));

@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod audit;
+pub mod backup;
 mod block;
 mod cache;
 pub mod catalog;
@@ -22,6 +23,7 @@ mod found;
 mod frame;
 #[cfg(test)]
 mod golden;
+mod inspect;
 mod judge;
 mod keeper;
 pub mod keys;
@@ -30,6 +32,7 @@ mod note;
 mod opened;
 mod options;
 mod proof;
+mod place;
 mod queue;
 mod read;
 mod recover;

@@ -163,8 +163,7 @@ struct Sealing {
     last: (CommitNo, Timestamp),
 }
 
-/// A sealed segment of given frames under given keys, for the golden file.
-#[cfg(test)]
+/// A sealed segment of given frames under a given key and salt: a segment that is cut at a point in time.
 pub(crate) fn seal_bytes(
     old: &SegmentHeader,
     masters: &Masters,
@@ -172,7 +171,8 @@ pub(crate) fn seal_bytes(
     dictionary: &[u8],
     frames: &[(Header, Block)],
 ) -> Result<Vec<u8>, StoreError> {
-    let mut sealing = Sealing::begin(Path::new("golden"), old, masters, keys, 3, dictionary)?;
+    let mut sealing =
+        Sealing::begin(Path::new("a cut segment"), old, masters, keys, 3, dictionary)?;
     for (header, block) in frames {
         sealing.take(header, block)?;
     }

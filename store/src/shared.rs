@@ -16,7 +16,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 pub(crate) struct Shared {
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) pending: Pending,
     pub(crate) room: Room,
+    /// Held while files of the folder are listed and read, or removed: by backups, retention and repair.
+    pub(crate) upkeep: Mutex<()>,
 }
 
 impl Shared {

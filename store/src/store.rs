@@ -1,6 +1,7 @@
 //! The handle to an open data folder: appending, reading, following, closing.
 
 use crate::{
+    backup,
     cache::Cache,
     checkpoint,
     disk::{Disk, Lock},
@@ -84,6 +85,7 @@ impl Store {
             queue: Queue::new(options.queue_bytes),
             pending: Pending::default(),
             room: Room::default(),
+            upkeep: Mutex::new(()),
             options,
         });
         match room::hold_back(&shared) {
@@ -216,6 +218,16 @@ impl Store {
     /// Why nothing is taken in at the moment, if that is so. It ends by itself.
     pub fn paused(&self) -> Option<Pause> {
         self.0.shared.room.paused()
+    }
+
+    /// Makes a backup of everything durable now, while appends go on, and reads back what it stored.
+    pub fn backup(
+        &self,
+        target: &backup::Target,
+        options: &backup::CreateOptions,
+        progress: &mut backup::Tell<'_>,
+    ) -> Result<backup::Manifest, StoreError> {
+        backup::create(&self.0.shared, target, options, progress)
     }
 
     /// Why writing has ended, if it has: the process should end too.

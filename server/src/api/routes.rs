@@ -2,13 +2,14 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
+    alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
     route::{Access, Route},
     rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
+        Approve, ManageBackups, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources,
+        Respond, Triage,
     },
     evidence::prove::EventProof,
     line::Line,
@@ -28,6 +29,7 @@ pub(crate) fn table() -> Vec<Route> {
         runs(),
         tasks(),
         integrity(),
+        keeping(),
     ];
     areas.into_iter().flatten().collect()
 }
@@ -278,5 +280,20 @@ fn tasks() -> Vec<Route> {
         Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
             .takes::<tasks::TaskOwner>()
             .gives::<tasks::Task>(),
+    ]
+}
+
+fn keeping() -> Vec<Route> {
+    vec![
+        Route::get("/backups", ReadAudit, backups::list, "Backups, newest first, and drills")
+            .gives::<backups::Backups>(),
+        Route::post("/backups", ManageBackups, backups::create, "Make one now")
+            .takes::<backups::NewBackup>()
+            .gives::<backups::Asked>(),
+        Route::post("/backups/verify", ManageBackups, backups::verify, "Read them and check")
+            .takes::<backups::WhichBackup>()
+            .gives::<backups::Asked>(),
+        Route::post("/backups/drill", ManageBackups, backups::drill, "Try a restore out")
+            .gives::<backups::Asked>(),
     ]
 }

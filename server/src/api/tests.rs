@@ -13,6 +13,7 @@ use crate::{
     projection::follower::{Views, ViewsFollower},
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
     witness::Witnesses,
+    upkeep::{Keeper, keeper},
 };
 use axum::{
     Router,
@@ -96,6 +97,16 @@ impl Server {
         let desk = desk.unwrap();
         let folder = dir.path().to_path_buf();
         let verifier = Verifier::new(folder, desk.clone(), Arc::clone(&shared), stop.clone());
+        let parts = keeper::Parts {
+            clock: Arc::clone(&shared),
+            data: dir.path().into(),
+            store: opened.store.clone(),
+            table: Arc::clone(&opened.table),
+            index: index.clone(),
+            journal: journal.clone(),
+            stop: stop.clone(),
+        };
+        let (_, upkeep) = Keeper::new(None, parts).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             desk,
@@ -110,6 +121,7 @@ impl Server {
             views,
             lags: Arc::default(),
             rules: Shelf::new(&[]),
+            upkeep,
             streams: super::stream::places(),
             stop: stop.clone(),
         });

@@ -21,15 +21,17 @@ pub(crate) enum Permission {
     Approve,
     ManageRules,
     ManageUsers,
+    /// Make backups, check them, try them out; hold what retention would let go.
+    ManageBackups,
 }
 
 use Permission::{
-    Approve, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond,
-    Triage,
+    Approve, ManageBackups, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents,
+    ReadSources, Respond, Triage,
 };
 
 impl Permission {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         ReadEvents,
         ReadAlerts,
         ReadSources,
@@ -39,6 +41,7 @@ impl Permission {
         Approve,
         ManageRules,
         ManageUsers,
+        ManageBackups,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Permission {
             Approve => "approve",
             ManageRules => "manage_rules",
             ManageUsers => "manage_users",
+            ManageBackups => "manage_backups",
         }
     }
 }
@@ -63,7 +67,15 @@ fn granted(role: Role) -> &'static [Permission] {
         Role::Responder => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond],
         Role::Lead => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve],
         Role::Auditor => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit],
-        Role::Admin => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit, ManageRules, ManageUsers],
+        Role::Admin => &[
+            ReadAlerts,
+            ReadSources,
+            ReadEvents,
+            ReadAudit,
+            ManageRules,
+            ManageUsers,
+            ManageBackups,
+        ],
     }
 }
 

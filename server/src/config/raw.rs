@@ -2,6 +2,7 @@
 
 use crate::{
     respond::config::RawRespond,
+    upkeep::config::RawBackup,
     witness::config::{RawWitness, RawWitnessed},
 };
 use serde::Deserialize;
@@ -30,6 +31,7 @@ pub(super) struct RawConfig {
     pub(super) witness: Vec<RawWitness>,
     #[serde(default)]
     pub(super) witnessed: RawWitnessed,
+    pub(super) backup: Option<RawBackup>,
 }
 
 #[derive(Default, Deserialize)]

@@ -19,6 +19,8 @@ const FOLLOWER: &str = "journal";
 const ALERTS: &str = "alerts";
 /// Where the facts stand that accounts and the setup are made of; what they say is read from the log itself.
 const ACCOUNTS: &str = "accounts";
+/// Where the facts of the log's keeping stand.
+const UPKEEP: &str = "upkeep";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -160,12 +162,29 @@ impl Journal {
         self.catalog.scan(ALERTS, b"").try_fold(0, |count, row| Ok(row.map(|_| count + 1)?))
     }
 
+    /// Those before a place in the journal.
+    pub(crate) fn alerts_count_before(&self, end: Seq) -> anyhow::Result<u64> {
+        let before = |(key, _): &(Vec<u8>, Vec<u8>)| key.as_slice() < &end.0.to_be_bytes()[..];
+        let mut rows = self.catalog.scan(ALERTS, b"");
+        rows.try_fold(0, |count, row| Ok(count + u64::from(before(&row?))))
+    }
+
     /// The facts that accounts and the setup are made of, as the log has them.
     pub(crate) fn accounts(&self) -> anyhow::Result<Vec<Fact>> {
+        Ok(self.facts(ACCOUNTS)?.into_iter().map(|envelope| envelope.fact).collect())
+    }
+
+    /// The facts of the log's keeping: backups, drills, retention, holds.
+    pub(crate) fn upkeep(&self) -> anyhow::Result<Vec<Envelope>> {
+        self.facts(UPKEEP)
+    }
+
+    /// The facts whose places a table has, read from the log itself.
+    fn facts(&self, table: &str) -> anyhow::Result<Vec<Envelope>> {
         let mut facts = Vec::new();
-        for row in self.catalog.scan(ACCOUNTS, b"") {
+        for row in self.catalog.scan(table, b"") {
             let (key, _) = row?;
-            let seq = Seq(u64::from_be_bytes(key.try_into().ok().context("an account's place")?));
+            let seq = Seq(u64::from_be_bytes(key.try_into().ok().context("a fact's place")?));
             let mut read = None;
             let mut take = |_, bytes: bytes::Bytes| {
                 read = Some(Envelope::decode(&bytes));
@@ -174,7 +193,7 @@ impl Journal {
             let partition = Partition::default();
             self.store.scan(LogId::JOURNAL, partition, seq, seq.plus(1), &mut take)?;
             let envelope = read.with_context(|| format!("journal/0/{seq} is not there"))??;
-            facts.push(envelope.fact);
+            facts.push(envelope);
         }
         Ok(facts)
     }
@@ -225,6 +244,7 @@ impl Fold {
                 self.batch.put(STATE, COMPLETE, &seq.0.to_be_bytes());
             }
             Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),
+            Fact::Upkeep { .. } => self.batch.put(UPKEEP, &seq.0.to_be_bytes(), b""),
             Fact::Setup { .. } => self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b""),
             Fact::Account { event, .. } if changes(event) => {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");

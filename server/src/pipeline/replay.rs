@@ -113,7 +113,8 @@ impl Journal {
             | Fact::AlertAcknowledged { .. }
             | Fact::Account { .. }
             | Fact::UnknownSignIn { .. }
-            | Fact::Setup { .. } => {}
+            | Fact::Setup { .. }
+            | Fact::Upkeep { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }

@@ -2,6 +2,7 @@
 import { lazy, Suspense } from "react";
 import { Redirect, Route, Switch } from "wouter";
 import { AlertsPage } from "../pages/alerts/AlertsPage";
+import { BackupsPage } from "../pages/BackupsPage";
 import { EffectsPage } from "../pages/EffectsPage";
 import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
@@ -31,6 +32,7 @@ function Pages() {
         <Route path="/incidents/:id" component={IncidentPage} />
         <Route path="/effects" component={EffectsPage} />
         <Route path="/integrity" component={IntegrityPage} />
+        <Route path="/backups" component={BackupsPage} />
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/:id" component={RulesPage} />

@@ -23,6 +23,7 @@ const GRANTED: [(Role, &[&str]); 6] = [
             "read_audit",
             "manage_rules",
             "manage_users",
+            "manage_backups",
         ],
     ),
 ];

@@ -1,6 +1,7 @@
 // English: the catalogue that names the keys.
 import { frame } from "./frame";
 import { integrity } from "./integrity";
+import { keeping } from "./keeping";
 import { work } from "./work";
 
-export const en = { ...frame, ...work, ...integrity } as const;
+export const en = { ...frame, ...work, ...integrity, ...keeping } as const;

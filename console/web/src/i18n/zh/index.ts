@@ -1,6 +1,7 @@
 // 简体中文目录：与英文目录的键一一对应，由类型检查与测试保证。
 import { frame } from "./frame";
 import { integrity } from "./integrity";
+import { keeping } from "./keeping";
 import { work } from "./work";
 
-export const zh = { ...frame, ...work, ...integrity };
+export const zh = { ...frame, ...work, ...integrity, ...keeping };
