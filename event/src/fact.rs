@@ -2,6 +2,7 @@
 
 use crate::{
     account::{AccountEvent, SetupEvent},
+    erasure::ErasureEvent,
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
@@ -150,6 +151,16 @@ pub enum Fact {
     },
     /// Something happened to the keeping of the log: a backup, a drill, retention, a hold, a repair.
     Upkeep { event: UpkeepEvent },
+    /// The keyring is under another master key, by the ids of both.
+    MasterKeyRotated { from: String, to: String },
+    /// Something happened to the erasure of a person.
+    Erasure {
+        /// The person's name as a keyed hash, in hex.
+        subject: String,
+        event: ErasureEvent,
+    },
+    /// Somebody looked at the sealed values of one event in clear, for this reason.
+    FieldRevealed { position: Position, field: String, reason: String },
 }
 
 /// A rule's match, with what shows it.
@@ -276,13 +287,16 @@ mod tests {
             "checkpoint_refused",
             "checkpoint_witnessed",
             "correlation_incomplete",
+            "erasure",
             "evaluated",
             "event_read",
             "evidence_exported",
+            "field_revealed",
             "incident",
             "intake_paused",
             "intake_resumed",
             "logs_verified",
+            "master_key_rotated",
             "range_quarantined",
             "ruleset_activated",
             "run",

@@ -7,11 +7,13 @@ mod demo;
 mod doctor;
 mod evidence;
 mod ingest;
+mod key;
 mod log;
 mod playbook;
 mod rebuild;
 mod rules;
 mod search;
+mod subject;
 mod user;
 
 use crate::{
@@ -54,6 +56,9 @@ enum Command {
     Log(log::Log),
     /// Check a bundle of evidence, offline, with a public key.
     VerifyEvidence(evidence::VerifyEvidence),
+    /// The keys of a data folder: list them, change the master key, copy and restore the keyring.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Make the index and the catalog anew from the log.
     Rebuild(rebuild::Rebuild),
     /// Look over the data folder and this machine.
@@ -64,6 +69,9 @@ enum Command {
     /// Manage the accounts of a running server.
     #[command(subcommand)]
     User(user::User),
+    /// Erase a person, on a running server.
+    #[command(subcommand)]
+    Subject(subject::Subject),
     /// Make loads for measuring.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -111,10 +119,12 @@ impl Arguments {
             Command::Playbook(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::VerifyEvidence(command) => command.run(),
+            Command::Key(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Backup(command) => command.run(),
             Command::User(command) => command.run(),
+            Command::Subject(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::CheckConfig { file } => check_config(&file),
             Command::Version => {
@@ -147,7 +157,9 @@ fn run_serve(serve: Serve) -> CommandResult {
         None => Config::standard(),
     };
     let config = config.map_err(Failure::usage)?;
-    let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()));
+    let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()))
+        .with_key(config.key.clone())
+        .with_protection(config.protect.clone());
     crate::serve::run(config, &folder)
 }
 

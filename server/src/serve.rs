@@ -15,7 +15,11 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    projection::follower::{Views, ViewsFollower},
+    privacy::cases::Cases,
+    projection::{
+        follower::{Views, ViewsFollower},
+        past::Past,
+    },
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     room,
     rulefiles::{self, RuleFile},
@@ -141,7 +145,10 @@ fn shared(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
+    let cases = Cases::open(&opened.store, &journal, Arc::clone(&clock)).map_err(Failure::store)?;
     let streams = api::stream::places();
+    let fields = opened.folder.protection().personal.clone().unwrap_or_default();
+    let sealed = crate::privacy::field_names(&fields, &opened.table);
     Ok(api::Shared {
         metrics,
         opened,
@@ -150,6 +157,7 @@ fn shared(
         desk,
         witnesses,
         verifier,
+        cases,
         reads,
         auth,
         clock,
@@ -159,6 +167,9 @@ fn shared(
         upkeep,
         streams,
         stop,
+        past: Past::default(),
+        sealed: Arc::new(sealed),
+        then: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod document;
+mod past;
 mod sessions;
 
 use super::{Shared, State, router, rules::Shelf};
@@ -10,7 +11,9 @@ use crate::{
     evidence::verification::Verifier,
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
+    privacy::cases::Cases,
     projection::follower::{Views, ViewsFollower},
+    projection::past::Past,
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
     witness::Witnesses,
     upkeep::{Keeper, keeper},
@@ -112,6 +115,7 @@ impl Server {
             desk,
             witnesses: Witnesses::new(Keys::default(), Vec::new()),
             verifier,
+            cases: Cases::open(&opened.store, &journal, Arc::clone(&shared)).unwrap(),
             reads: Reads { world, searcher },
             index,
             journal,
@@ -124,6 +128,9 @@ impl Server {
             upkeep,
             streams: super::stream::places(),
             stop: stop.clone(),
+            past: Past::default(),
+            sealed: Arc::default(),
+            then: None,
         });
         let router = router(&state).layer(axum::middleware::from_fn(super::headers::set));
         Self { dir, state, router, clock, _stop: stop.drop_guard() }

@@ -23,15 +23,19 @@ pub(crate) enum Permission {
     ManageUsers,
     /// Make backups, check them, try them out; hold what retention would let go.
     ManageBackups,
+    /// Ask for, approve, refuse the erasure of a person.
+    Erase,
+    /// Read sealed personal values.
+    Reveal,
 }
 
 use Permission::{
-    Approve, ManageBackups, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents,
-    ReadSources, Respond, Triage,
+    Approve, Erase, ManageBackups, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents,
+    ReadSources, Respond, Reveal, Triage,
 };
 
 impl Permission {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         ReadEvents,
         ReadAlerts,
         ReadSources,
@@ -42,6 +46,8 @@ impl Permission {
         ManageRules,
         ManageUsers,
         ManageBackups,
+        Erase,
+        Reveal,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +62,8 @@ impl Permission {
             ManageRules => "manage_rules",
             ManageUsers => "manage_users",
             ManageBackups => "manage_backups",
+            Erase => "erase",
+            Reveal => "reveal",
         }
     }
 }
@@ -65,7 +73,9 @@ fn granted(role: Role) -> &'static [Permission] {
         Role::Viewer => &[ReadAlerts, ReadSources],
         Role::Analyst => &[ReadAlerts, ReadSources, ReadEvents, Triage],
         Role::Responder => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond],
-        Role::Lead => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve],
+        Role::Lead => {
+            &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve, Erase, Reveal]
+        }
         Role::Auditor => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit],
         Role::Admin => &[
             ReadAlerts,
@@ -75,6 +85,7 @@ fn granted(role: Role) -> &'static [Permission] {
             ManageRules,
             ManageUsers,
             ManageBackups,
+            Erase,
         ],
     }
 }

@@ -21,6 +21,7 @@ const ALERTS: &str = "alerts";
 const ACCOUNTS: &str = "accounts";
 /// Where the facts of the log's keeping stand.
 const UPKEEP: &str = "upkeep";
+const ERASURES: &str = "erasures";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -179,7 +180,12 @@ impl Journal {
         self.facts(UPKEEP)
     }
 
-    /// The facts whose places a table has, read from the log itself.
+    /// The facts that erasures are made of.
+    pub(crate) fn erasures(&self) -> anyhow::Result<Vec<Envelope>> {
+        self.facts(ERASURES)
+    }
+
+    /// The facts whose places a table keeps.
     fn facts(&self, table: &str) -> anyhow::Result<Vec<Envelope>> {
         let mut facts = Vec::new();
         for row in self.catalog.scan(table, b"") {
@@ -249,6 +255,7 @@ impl Fold {
             Fact::Account { event, .. } if changes(event) => {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
             }
+            Fact::Erasure { .. } => self.batch.put(ERASURES, &seq.0.to_be_bytes(), b""),
             Fact::Account { .. }
             | Fact::Started { .. }
             | Fact::TailCut { .. }
@@ -269,6 +276,8 @@ impl Fold {
             | Fact::Task { .. }
             | Fact::AlertJudged { .. }
             | Fact::AlertAcknowledged { .. }
+            | Fact::MasterKeyRotated { .. }
+            | Fact::FieldRevealed { .. }
             | Fact::UnknownSignIn { .. } => {}
         }
         Ok(())

@@ -8,11 +8,13 @@ import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
 import { IntegrityPage } from "../pages/IntegrityPage";
 import { OverviewPage } from "../pages/OverviewPage";
+import { PrivacyPage } from "../pages/PrivacyPage";
 import { RulesPage } from "../pages/RulesPage";
 import { SignInPage } from "../pages/SignInPage";
 import { SourcesPage } from "../pages/SourcesPage";
 import { ErrorNote, Loading, NotFound } from "../ui/notes";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { AsOfProvider } from "./AsOf";
 import { Frame } from "./Frame";
 import { LiveProvider } from "./live";
 import { SignedProvider, useSessionQuery } from "./session";
@@ -36,6 +38,7 @@ function Pages() {
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/:id" component={RulesPage} />
+        <Route path="/privacy" component={PrivacyPage} />
         <Route path="/overview">
           <Redirect to="/" />
         </Route>
@@ -53,11 +56,13 @@ export function App() {
   return (
     <SignedProvider session={session.data}>
       <LiveProvider>
-        <Frame>
-          <ErrorBoundary>
-            <Pages />
-          </ErrorBoundary>
-        </Frame>
+        <AsOfProvider>
+          <Frame>
+            <ErrorBoundary>
+              <Pages />
+            </ErrorBoundary>
+          </Frame>
+        </AsOfProvider>
       </LiveProvider>
     </SignedProvider>
   );
