@@ -91,6 +91,11 @@ impl Keys {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The keys themselves.
+    pub fn all(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.0.iter().map(|(_, key)| key)
+    }
+
     fn get(&self, name: &str) -> Option<&VerifyingKey> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, key)| key)
     }

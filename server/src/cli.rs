@@ -137,8 +137,8 @@ impl Arguments {
     }
 }
 
-pub(crate) use log::fault_lines;
 pub(crate) use backup::created as backup_created;
+pub(crate) use log::fault_lines;
 pub(crate) use rules::report_unlinked;
 
 /// Says on stderr why a rule does not run.

@@ -24,8 +24,8 @@ use crate::{
     room,
     rulefiles::{self, RuleFile},
     tasks::Tasks,
-    witness::{self, Witnesses, Witnessing},
     upkeep::{Keeper, Upkeep, keeper},
+    witness::{self, Witnesses, Witnessing},
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;

@@ -84,7 +84,7 @@ impl Keyring {
         let source = source.cloned().unwrap_or_else(|| beside(dir));
         let path = folder.join("keyring");
         let (ring, master) = match disk.read(&path)? {
-            Some(bytes) => Ring::read(disk, &bytes, &path, &source)?,
+            Some(bytes) => Ring::read(&bytes, &path, |id| source.find(disk, id))?,
             None if create => {
                 let master = source.load(disk, true)?;
                 disk.create_dir(&folder)?;
@@ -95,16 +95,25 @@ impl Keyring {
                 return Err(StoreError::KeyMissing { path, reason });
             }
         };
-        Self::open(disk, path, ring, master)
+        let people = People::load(disk, &folder, &ring, &master)?;
+        Self::open(disk, path, (ring, people), master)
     }
 
-    /// A keyring that lies elsewhere than in a data folder, to be read from; `path` is what errors call it.
+    /// A keyring that lies elsewhere than in a data folder, to be read from, people's keys left out; `path` is what errors call it.
     pub(crate) fn parse(path: &Path, bytes: &[u8], master: MasterKey) -> Result<Self, StoreError> {
-        let ring = parse(bytes, path, &master)?;
-        Self::open(&Disk::default(), path.into(), ring, master)
+        let (ring, master) = Ring::read(bytes, path, |id| {
+            let reason = || format!("it is for master key {}, not {}", hex(&id), hex(&master.id));
+            if master.id == id { Ok(master) } else { Err(missing(path, reason())) }
+        })?;
+        Self::open(&Disk::default(), path.into(), (ring, None), master)
     }
 
-    fn open(disk: &Disk, path: PathBuf, ring: Ring, master: MasterKey) -> Result<Self, StoreError> {
+    fn open(
+        disk: &Disk,
+        path: PathBuf,
+        (ring, people): (Ring, Option<People>),
+        master: MasterKey,
+    ) -> Result<Self, StoreError> {
         let mut retired = Vec::new();
         for wrapped in ring.of_kind(MASTER) {
             retired.push(MasterKey::new(wrapped.open(&master, &path)?));
@@ -112,7 +121,6 @@ impl Keyring {
         let signing = ring.of_kind(SIGNING).next();
         let signing = signing.ok_or_else(|| StoreError::damaged(&path, "it has no signing key"))?;
         let signing = SigningKey::from_bytes(&signing.open(&master, &path)?);
-        let people = People::load(disk, &folder, &ring, &master)?;
         let masters = Masters { current: master, retired };
         let (ring, people) = (Mutex::new(ring), Mutex::new(people));
         Ok(Self { disk: disk.clone(), path, masters, signing, ring, people })
@@ -209,6 +217,10 @@ impl Keyring {
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn missing(path: &Path, reason: String) -> StoreError {
+    StoreError::KeyMissing { path: path.into(), reason }
 }
 
 fn beside(dir: &Path) -> KeySource {

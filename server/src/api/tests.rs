@@ -15,8 +15,8 @@ use crate::{
     projection::follower::{Views, ViewsFollower},
     projection::past::Past,
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
-    witness::Witnesses,
     upkeep::{Keeper, keeper},
+    witness::Witnesses,
 };
 use axum::{
     Router,

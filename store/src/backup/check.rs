@@ -3,15 +3,16 @@
 
 use super::{
     catalog::Shelf,
-    create::KEYRING,
+    create::is_keys,
     fetch,
     manifest::{BackupKind, FileEntry, LogState, Manifest, bad, sha256},
     progress::{Meter, Tell},
     prune::EXPIRED,
     target::Target,
 };
-use crate::{crypt::hex, error::StoreError, inspect::inspect, keys::Keyring, note};
+use crate::{crypt::hex, error::StoreError, inspect::inspect, keys::Keyring};
 use custos_event::Timestamp;
+use custos_evidence::Keys;
 use std::{collections::HashSet, path::PathBuf};
 
 /// What to hold a backup against besides itself.
@@ -130,9 +131,9 @@ impl Checking<'_> {
     /// Whether the key that signed it is one that the caller holds.
     fn signer(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let Some(given) = &self.options.public_key else { return Ok(()) };
-        let keys = note::parse_keys(given).map_err(|e| StoreError::Refused(e.to_string()))?;
+        let keys = Keys::parse(given).map_err(|e| StoreError::Refused(e.to_string()))?;
         let signer = manifest.public_key()?;
-        let known = keys.iter().any(|(_, key)| *key == signer);
+        let known = keys.all().any(|key| *key == signer);
         let other = || bad(&manifest.id, "its manifest is not signed by the given key");
         known.then_some(()).ok_or_else(other)
     }
@@ -151,10 +152,10 @@ impl Checking<'_> {
         keyring: Option<&Keyring>,
     ) -> Result<(), StoreError> {
         let key = (file.path.clone(), file.sha256.clone());
-        if self.seen.contains(&key) && file.path != KEYRING {
+        if self.seen.contains(&key) && !is_keys(&file.path) {
             return Ok(());
         }
-        if file.path == KEYRING && self.expired(manifest)? {
+        if is_keys(&file.path) && self.expired(manifest)? {
             return Ok(());
         }
         let bytes = fetch::file(self.target, manifest, file)?;

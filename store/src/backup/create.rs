@@ -12,11 +12,13 @@ use super::{
     target::Target,
 };
 use crate::{
-    checkpoint, crypt::hex, error::StoreError, inspect::inspect, note, segment, shared::Shared,
+    checkpoint, crypt::hex, error::StoreError, inspect::inspect, keys::KeySource, note, segment,
+    shared::Shared,
 };
 use bytes::Bytes;
 use custos_event::Timestamp;
 use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::sync::PoisonError;
 use tracing::error;
 
@@ -34,7 +36,14 @@ pub struct CreateOptions {
 const FOLDERS: [&str; 3] = ["torn", "quarantine", "retention"];
 pub(super) const CONFIG: &str = "config/custos.toml";
 pub(super) const KEYRING: &str = "keys/keyring";
+/// People's keys, which the keyring opens.
+pub(super) const SUBJECTS: &str = "keys/subjects";
 pub(super) const MASTER: &str = "keys/master.key";
+
+/// Keys are stored with every backup, kept for a time, and restored from the newest that has them.
+pub(super) fn is_keys(path: &str) -> bool {
+    matches!(path, KEYRING | SUBJECTS)
+}
 
 /// See [`crate::Store::backup`].
 pub(crate) fn create(
@@ -132,10 +141,11 @@ fn free_id(shelf: &Shelf, at: Timestamp) -> String {
     }
 }
 
-/// Where a restore on this machine may find the master key.
+/// Where a restore on this machine may find the master key; none where a command gives it.
 fn master_path(shared: &Shared) -> Option<String> {
     let beside = shared.dir.join(MASTER);
-    let path = shared.options.master_key.clone().unwrap_or(beside);
+    let source = shared.options.master_key.clone().unwrap_or(KeySource::File(beside));
+    let KeySource::File(path) = source else { return None };
     std::path::absolute(path).ok()?.to_str().map(str::to_owned)
 }
 
@@ -163,12 +173,17 @@ impl Making<'_> {
         if let Some(bytes) = self.shared.disk().read(&dir.join("FORMAT"))? {
             self.whole("FORMAT".into(), &bytes.into(), None)?;
         }
-        if let Some(bytes) = self.shared.disk().read(&dir.join(KEYRING))? {
-            self.whole(KEYRING.into(), &bytes.into(), None)?;
+        let (keyring, subjects) = self.shared.keyring.files()?;
+        for (path, bytes) in [(KEYRING, keyring), (SUBJECTS, subjects)] {
+            bytes.map_or(Ok(()), |bytes| self.whole(path.into(), &bytes.into(), None))?;
         }
         if options.with_master_key {
-            let path = self.shared.options.master_key.clone().unwrap_or_else(|| dir.join(MASTER));
-            let bytes = self.shared.disk().read(&path)?.unwrap_or_default();
+            let Some(path) = master_path(self.shared) else {
+                let reason =
+                    "the master key comes from a command; keep it where the command has it";
+                return Err(StoreError::Refused(reason.into()));
+            };
+            let bytes = self.shared.disk().read(Path::new(&path))?.unwrap_or_default();
             self.whole(MASTER.into(), &bytes.into(), None)?;
         }
         for log in logs {
@@ -200,8 +215,8 @@ impl Making<'_> {
         Ok(text)
     }
 
-    /// A file as one piece; one that the base has with the very same bytes is not stored again. The keyring
-    /// always is: a restore takes the newest.
+    /// A file as one piece; one that the base has with the very same bytes is not stored again. The keys
+    /// always are: a restore takes the newest.
     fn whole(
         &mut self,
         path: String,
@@ -210,7 +225,7 @@ impl Making<'_> {
     ) -> Result<(), StoreError> {
         let sha256 = sha256(bytes);
         let known = self.base.and_then(|base| base.file(&path));
-        let known = known.filter(|known| known.sha256 == sha256 && path != KEYRING);
+        let known = known.filter(|known| known.sha256 == sha256 && !is_keys(&path));
         let len = bytes.len() as u64;
         let pieces = match known {
             Some(known) => known.pieces.clone(),

@@ -10,7 +10,7 @@ use crate::{
     crypt::{MasterKey, hex},
     disk::Disk,
     error::StoreError,
-    keys::Keyring,
+    keys::{KeySource, Keyring},
 };
 use bytes::{Bytes, BytesMut};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub(super) fn master_key(
     let (disk, wanted) = (Disk::default(), &manifest.master_key);
     let missing = |path: PathBuf, reason: String| StoreError::KeyMissing { path, reason };
     if let Some(path) = given {
-        let master = MasterKey::load(&disk, path, false)?;
+        let master = KeySource::File(path.into()).load(&disk, false)?;
         if hex(&master.id) != wanted.id {
             let reason = format!("it is key {}, the backup's is {}", hex(&master.id), wanted.id);
             return Err(missing(path.into(), reason));
@@ -72,7 +72,7 @@ pub(super) fn master_key(
         return Ok(file(target, manifest, entry)?.to_vec());
     }
     let known = wanted.path.as_ref().map(PathBuf::from).unwrap_or_default();
-    match MasterKey::load(&disk, &known, false) {
+    match KeySource::File(known.clone()).load(&disk, false) {
         Ok(master) if hex(&master.id) == wanted.id => Ok(disk.read(&known)?.unwrap_or_default()),
         _ => {
             let reason = format!(

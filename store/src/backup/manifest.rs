@@ -4,6 +4,7 @@
 use crate::{crypt::hex, error::StoreError, note, segment::parse_name};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use custos_event::{CommitNo, LogId, Partition, Seq, Timestamp};
+use custos_evidence::Keys;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -190,8 +191,8 @@ impl Manifest {
     }
 
     pub(super) fn public_key(&self) -> Result<VerifyingKey, StoreError> {
-        let keys = note::parse_keys(&self.key).map_err(|e| bad(&self.id, &e.to_string()))?;
-        let key = keys.first().map(|(_, key)| *key);
+        let keys = Keys::parse(&self.key).map_err(|e| bad(&self.id, &e.to_string()))?;
+        let key = keys.all().next().copied();
         let key = key.ok_or_else(|| bad(&self.id, "its manifest names no key"))?;
         if node_name(&key) != self.node {
             return Err(bad(&self.id, "its manifest names a node that is not its key's"));

@@ -2,7 +2,7 @@
 //! destroyed must not come back with a restore.
 
 use super::{
-    catalog::Shelf, check::expired_text, create::KEYRING, manifest::Manifest, target::Target,
+    catalog::Shelf, check::expired_text, create::is_keys, manifest::Manifest, target::Target,
 };
 use crate::error::StoreError;
 use bytes::Bytes;
@@ -104,7 +104,7 @@ fn expire_keys(
     let oldest = Timestamp(now.0.saturating_sub(i64::from(policy.keys_days).saturating_mul(DAY)));
     let all_but_newest = manifests.split_last().map_or(&[][..], |(_, older)| older);
     for manifest in all_but_newest {
-        let (id, name) = (&manifest.id, format!("{}/{KEYRING}", manifest.id));
+        let id = &manifest.id;
         if manifest.created_at >= oldest || !kept.contains(id.as_str()) {
             continue;
         }
@@ -113,7 +113,9 @@ fn expire_keys(
             target.put(&marker, Bytes::from(expired_text(id)))?;
             pruned.keys_expired.push(id.clone());
         }
-        target.delete(&name)?;
+        for file in manifest.files.iter().filter(|file| is_keys(&file.path)) {
+            target.delete(&format!("{id}/{}", file.path))?;
+        }
     }
     Ok(())
 }

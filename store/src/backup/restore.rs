@@ -3,7 +3,7 @@
 
 use super::{
     catalog::Shelf,
-    create::{CONFIG, KEYRING, MASTER},
+    create::{CONFIG, KEYRING, MASTER, SUBJECTS, is_keys},
     cut::{Until, cut},
     fetch,
     manifest::{FileEntry, Manifest, SegmentEntry, bad, sha256},
@@ -14,12 +14,13 @@ use crate::{
     checkpoint,
     disk::Disk,
     error::StoreError,
-    keys::Keyring,
-    note, place,
+    keys::{KeySource, Keyring},
+    place,
     stream::StreamId,
     verify::{Fault, LogReport, VerifyOptions, verify},
 };
 use bytes::Bytes;
+use custos_evidence::Keys;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -90,6 +91,9 @@ pub fn restore(
         Building { target, manifest, keyring, until: options.until, stage: &stage, meter };
     building.files()?;
     building.small(KEYRING, &ring)?;
+    if let Some(entry) = holder.file(SUBJECTS) {
+        building.small(SUBJECTS, &fetch::file(target, holder, entry)?)?;
+    }
     building.small(MASTER, &master)?;
     for (name, bytes) in &options.beside {
         building.small(name, bytes)?;
@@ -144,9 +148,9 @@ fn choose<'s>(
 
 fn check_signer(manifest: &Manifest, options: &RestoreOptions) -> Result<(), StoreError> {
     let Some(given) = &options.public_key else { return Ok(()) };
-    let keys = note::parse_keys(given).map_err(|e| StoreError::Refused(e.to_string()))?;
+    let keys = Keys::parse(given).map_err(|e| StoreError::Refused(e.to_string()))?;
     let signer = manifest.public_key()?;
-    if keys.iter().any(|(_, key)| *key == signer) {
+    if keys.all().any(|key| *key == signer) {
         return Ok(());
     }
     Err(bad(&manifest.id, "its manifest is not signed by the given key"))
@@ -190,7 +194,8 @@ impl Building<'_> {
     fn files(&mut self) -> Result<(), StoreError> {
         let files = &self.manifest.files;
         self.meter.expect(files.len() as u64, files.iter().map(|file| file.bytes).sum());
-        for file in files.iter().filter(|file| !matches!(file.path.as_str(), KEYRING | MASTER)) {
+        let keys = |file: &&FileEntry| is_keys(&file.path) || file.path == MASTER;
+        for file in files.iter().filter(|file| !keys(file)) {
             self.file(file)?;
         }
         Ok(())
@@ -261,15 +266,17 @@ impl Building<'_> {
     /// Reads the new folder whole: it must be what the manifest says, or for an earlier point what checkpoints say.
     fn prove(&self) -> Result<Vec<LogReport>, StoreError> {
         if self.until.is_some() {
-            let master_key = Some(self.stage.join(MASTER));
+            let master_key = Some(KeySource::File(self.stage.join(MASTER)));
             // Before the checkpoints are fitted, the logs' lengths are all that is asked.
             let options = VerifyOptions { master_key, ..VerifyOptions::default() };
             for report in verify(self.stage, &options)? {
                 self.fit_notes(&report)?;
             }
         }
-        let options =
-            VerifyOptions { master_key: Some(self.stage.join(MASTER)), ..VerifyOptions::default() };
+        let options = VerifyOptions {
+            master_key: Some(KeySource::File(self.stage.join(MASTER))),
+            ..VerifyOptions::default()
+        };
         let reports = verify(self.stage, &options)?;
         let damaged = self.manifest.damaged().next().is_some();
         for report in &reports {

@@ -163,6 +163,13 @@ impl Keyring {
         Ok(next)
     }
 
+    /// The bytes of the keyring and of the file of people's keys that it opens, as they fit together.
+    pub(crate) fn files(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), StoreError> {
+        // Held: nobody is erased between the two.
+        let _people = self.people();
+        Ok((self.disk.read(&self.path)?, self.disk.read(&file(&self.path))?))
+    }
+
     fn forget_old(&self, generation: u64) -> Result<(), StoreError> {
         let generation = generation.to_string();
         if self.lock().of_kind(SUBJECTS).all(|key| key.name == generation) {

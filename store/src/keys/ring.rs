@@ -1,8 +1,7 @@
 //! The keyring's file: one line of JSON, one line with its MAC under the master key.
 
-use super::KeySource;
 use crate::{
-    crypt::{self, KeyBytes, MasterKey, WRAPPED_BYTES, hex, unhex},
+    crypt::{self, KeyBytes, MasterId, MasterKey, WRAPPED_BYTES, hex, unhex},
     disk::Disk,
     error::StoreError,
 };
@@ -74,12 +73,11 @@ impl Ring {
         Ok(ring)
     }
 
-    /// The ring, and the master key that it is under.
+    /// The ring, and the master key that it is under, which `find` gives by its id.
     pub(super) fn read(
-        disk: &Disk,
         bytes: &[u8],
         path: &Path,
-        source: &KeySource,
+        find: impl FnOnce(MasterId) -> Result<MasterKey, StoreError>,
     ) -> Result<(Self, MasterKey), StoreError> {
         let damaged = |reason: &str| StoreError::damaged(path, reason);
         let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
@@ -90,7 +88,7 @@ impl Ring {
             return Err(StoreError::Newer { path: path.into(), found, reads });
         }
         let id = unhex(&ring.master).ok_or_else(|| damaged("it names no master key"))?;
-        let master = source.find(disk, id)?;
+        let master = find(id)?;
         if mac.trim_end() != hex(&master.mac(json.as_bytes())) {
             return Err(damaged("it was changed outside Custos"));
         }

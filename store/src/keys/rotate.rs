@@ -45,7 +45,7 @@ fn read(disk: &Disk, path: &Path, source: &KeySource) -> Result<(Ring, MasterKey
         path: path.into(),
         reason: "there is no such file".into(),
     })?;
-    Ring::read(disk, &bytes, path, source)
+    Ring::read(&bytes, path, |id| source.find(disk, id))
 }
 
 /// Step 1: the new key is durable, and counts for nothing yet.
