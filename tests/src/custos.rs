@@ -161,6 +161,11 @@ impl Node {
         self.running.take().context("the server does not run")?.kill()
     }
 
+    /// Waits until it ends by itself.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.running.take().context("the server does not run")?.wait(limit)
+    }
+
     /// SIGTERM; fails unless it ends with 0 in time.
     pub fn stop(&mut self) -> Result<()> {
         let mut running = self.running.take().context("the server does not run")?;
