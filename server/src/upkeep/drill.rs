@@ -9,8 +9,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use custos_event::{
-    Cursor, FieldTable, LogId, Parser, Partition, Position, Seq, Timestamp, UpkeepEvent,
-    commit::LogReader as _, record,
+    Cursor, FieldTable, LogId, Parser, Partition, Position, Seq, Timestamp, UpkeepEvent, record,
 };
 use custos_search::{Index, Query, SearchRequest};
 use custos_store::{

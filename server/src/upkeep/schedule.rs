@@ -76,7 +76,7 @@ mod tests {
         let cadence =
             Cadence { full: Some(60), differential: None, incremental: None, drill: None };
         let mut book = Book::default();
-        let at = |secs| Timestamp::from_secs(1_800_000_000 + secs);
+        let at = |secs: i64| Timestamp::from_secs(1_800_000_000 + secs);
         let full = Some(Due::Backup(BackupKind::Full));
         assert_eq!(due(at(0), "/b", &cadence, &book), full);
         let (to, what, reason) = ("/b".into(), "create".into(), "no".into());

@@ -6,7 +6,7 @@ use crate::{
     output::Output,
 };
 use clap::Args;
-use custos_store::backup::{self, BackupReport, CheckOptions};
+use custos_store::backup::{self, BackupKind, BackupReport, CheckOptions};
 use serde_json::json;
 
 #[derive(Args)]
@@ -66,7 +66,7 @@ fn json_of(report: &BackupReport) -> serde_json::Value {
 }
 
 fn text_of(report: &BackupReport) -> String {
-    let kind = report.kind.map_or("unreadable", custos_store::backup::BackupKind::as_str);
+    let kind = report.kind.map_or("unreadable", BackupKind::as_str);
     let verdict = match (report.is_ok(), report.proven) {
         (true, true) => "whole, every record is in its signed tree",
         (true, false) => {
