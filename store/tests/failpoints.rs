@@ -46,8 +46,9 @@ fn life(disk: &Twin, teller: &Teller) {
                 drop(teller.key(&store, &format!("{start}-{n}")));
             }
         }
-        drop(store.keyring().subject_key("anna"));
-        drop(store.keyring().destroy_subject("anna"));
+        drop(store.keyring().seal_field("anna", "user.email", "anna@example.org"));
+        let keyring = store.keyring();
+        drop(keyring.erase_subject(&keyring.subject("anna"), None));
         store.wait_sealed();
         drop(store.close());
     }
