@@ -2,6 +2,7 @@
 
 use crate::{
     account::{AccountEvent, SetupEvent},
+    erasure::ErasureEvent,
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     time::Timestamp,
@@ -109,6 +110,16 @@ pub enum Fact {
     UnknownSignIn { address: String },
     /// Something happened to the token that makes the first account.
     Setup { event: SetupEvent },
+    /// The keyring is under another master key, by the ids of both.
+    MasterKeyRotated { from: String, to: String },
+    /// Something happened to the erasure of a person.
+    Erasure {
+        /// The person's name as a keyed hash, in hex.
+        subject: String,
+        event: ErasureEvent,
+    },
+    /// Somebody looked at the sealed values of one event in clear, for this reason.
+    FieldRevealed { position: Position, field: String, reason: String },
 }
 
 /// A rule's match, with what shows it.
@@ -233,11 +244,14 @@ mod tests {
             "alert_judged",
             "alert_raised",
             "correlation_incomplete",
+            "erasure",
             "evaluated",
             "event_read",
+            "field_revealed",
             "incident",
             "intake_paused",
             "intake_resumed",
+            "master_key_rotated",
             "range_quarantined",
             "ruleset_activated",
             "run",

@@ -245,6 +245,26 @@ impl ParsedEvent {
         true
     }
 
+    /// The same event with other texts: `change` gives the one that stands for a value, none to leave it.
+    /// The raw bytes stay as they are.
+    #[must_use]
+    pub fn with_texts(&self, mut change: impl FnMut(&str) -> Option<String>) -> Self {
+        let mut values = Leaves::default();
+        for leaf in &self.values.leaves {
+            let text = self.values.value(leaf);
+            let bits = if let ValueRef::Str(text) = text {
+                let start = values.text.len() as u64;
+                let changed = change(text);
+                values.text.push_str(changed.as_deref().unwrap_or(text));
+                start << 32 | (values.text.len() as u64 - start)
+            } else {
+                leaf.bits
+            };
+            values.leaves.push(Leaf { bits, ..*leaf });
+        }
+        Self { header: self.header.clone(), raw: self.raw.clone(), values }
+    }
+
     /// Every (field, value), native ones first, in document order.
     pub fn iter(&self) -> impl Iterator<Item = (FieldId, ValueRef<'_>)> {
         self.values.iter()

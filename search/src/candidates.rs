@@ -36,11 +36,24 @@ impl Candidate {
 pub(crate) struct Span {
     pub(crate) from: Timestamp,
     pub(crate) to: Option<Timestamp>,
+    /// And only places before this one.
+    pub(crate) before: Option<Seq>,
 }
 
 impl Span {
     fn holds(self, time: Timestamp) -> bool {
         self.from <= time && self.to.is_none_or(|to| time < to)
+    }
+
+    fn reaches(self, seq: impl FnOnce() -> u64) -> bool {
+        self.before.is_none_or(|before| seq() < before.0)
+    }
+
+    /// Whether everything in a split lies within.
+    fn holds_all(self, split: &Split<'_>) -> bool {
+        self.holds(split.oldest)
+            && self.holds(split.newest)
+            && self.reaches(|| split.seqs.max_value())
     }
 }
 
@@ -149,7 +162,7 @@ impl<'a> Candidates<'a> {
     pub(crate) fn count(&self) -> Result<u64, SearchError> {
         let mut count = 0;
         for split in &self.splits {
-            if self.span.holds(split.oldest) && self.span.holds(split.newest) {
+            if self.span.holds_all(split) {
                 let all = self.weight.count(split.reader);
                 count += u64::from(all.map_err(|error| self.index.wrong("search", error))?);
             } else {
@@ -172,7 +185,7 @@ impl<'a> Candidates<'a> {
         let wrong = |error| self.index.wrong("search", error);
         for split in &self.splits {
             let one = bucket(split.oldest);
-            let is_inside = self.span.holds(split.oldest) && self.span.holds(split.newest);
+            let is_inside = self.span.holds_all(split);
             if is_inside && one == bucket(split.newest) {
                 add(one, u64::from(self.weight.count(split.reader).map_err(wrong)?));
                 continue;
@@ -191,7 +204,8 @@ impl<'a> Candidates<'a> {
         let mut all = |events: &[DocId]| {
             for event in events {
                 let time = Timestamp(split.times.get_val(*event));
-                if self.span.holds(time) && !split.reader.is_deleted(*event) {
+                let reached = self.span.reaches(|| split.seqs.get_val(*event));
+                if self.span.holds(time) && reached && !split.reader.is_deleted(*event) {
                     each(*event, time);
                 }
             }
@@ -262,7 +276,11 @@ impl<'a> Candidates<'a> {
             .for_each_no_score(split.reader, &mut |events| {
                 for event in events {
                     let time = Timestamp(split.times.get_val(*event));
-                    if failed.is_some() || !self.span.holds(time) || split.reader.is_deleted(*event)
+                    let reached = self.span.reaches(|| split.seqs.get_val(*event));
+                    if failed.is_some()
+                        || !self.span.holds(time)
+                        || !reached
+                        || split.reader.is_deleted(*event)
                     {
                         continue;
                     }

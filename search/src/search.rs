@@ -167,7 +167,8 @@ impl Index {
         let plan =
             plan(query, &inner.fields, &searcher).map_err(|error| self.wrong("search", error))?;
         let need = if plan.is_exact { Need::Anything } else { need(query, &query.root) };
-        let span = Span { from: request.from.unwrap_or(Timestamp(i64::MIN)), to: request.to };
+        let from = request.from.unwrap_or(Timestamp(i64::MIN));
+        let span = Span { from, to: request.to, before: query.before };
         let candidates = Candidates::new(self, &searcher, &plan, span)?;
         let stats = SearchStats {
             splits: candidates.splits(),

@@ -15,6 +15,7 @@ mod incidents;
 pub(crate) mod openapi;
 mod overview;
 mod playbooks;
+mod privacy;
 pub(crate) mod problem;
 mod respond;
 pub(crate) mod route;
@@ -38,7 +39,10 @@ use crate::{
     auth::Auth,
     folder::{Opened, append_facts},
     pipeline::journal::Journal,
-    projection::follower::Views,
+    projection::{
+        follower::Views,
+        past::{self, Moment, Past, PastError},
+    },
 };
 use anyhow::Context as _;
 use axum::{
@@ -49,12 +53,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use caller::Caller;
-use custos_event::{Clock, Fact};
+use custos_event::{Clock, Fact, LogId, Partition, Seq, Timestamp};
 use custos_ingest::kafka::Lags;
-use custos_search::Index;
+use custos_search::{Index, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
-use std::{convert::Infallible, ops::Deref, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, ops::Deref, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) journal: Journal,
     pub(crate) desk: crate::respond::Desk,
+    pub(crate) cases: crate::privacy::cases::Cases,
     pub(crate) reads: crate::respond::Reads,
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -84,6 +89,21 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// Turns to cancelled when the process is to end.
     pub(crate) stop: CancellationToken,
+    pub(crate) past: Past,
+    /// Names of fields whose values may be sealed.
+    pub(crate) sealed: Arc<BTreeSet<String>>,
+    /// Set where everything is to be seen as it was: the place after the last event of then.
+    pub(crate) then: Option<Seq>,
+}
+
+/// What the clock showed.
+#[derive(Debug)]
+struct Stopped(Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
 }
 
 impl State {
@@ -91,8 +111,60 @@ impl State {
         Self(Arc::new(shared))
     }
 
+    /// The same server as it was: what `text` says, a commit or a time.
+    async fn as_of(&self, text: String) -> Result<Self, Problem> {
+        let store = self.opened.store.clone();
+        let read = blocking(move || past::read(&store, &text).map_err(gone)).await?;
+        let now = (&self.views, &self.desk);
+        let moment = self.past.moment(&self.opened.store, &self.opened.table, now, read.commit);
+        let Moment { views, desk, events, .. } = moment.await.map_err(gone)?;
+        Ok(Self::new(Shared {
+            metrics: self.metrics.clone(),
+            opened: self.opened.clone(),
+            index: self.index.clone(),
+            journal: self.journal.clone(),
+            desk,
+            cases: self.cases.clone(),
+            reads: self.reads.clone(),
+            auth: Arc::clone(&self.auth),
+            clock: Arc::new(Stopped(read.at)),
+            views,
+            // Of now: the log does not hold it.
+            lags: Arc::default(),
+            rules: self.rules.clone(),
+            streams: Arc::clone(&self.streams),
+            stop: self.stop.clone(),
+            past: self.past.clone(),
+            sealed: Arc::clone(&self.sealed),
+            then: Some(events),
+        }))
+    }
+
+    /// Events that there are, or were.
+    pub(crate) fn events_total(&self) -> u64 {
+        let now = || self.opened.store.next_seq(LogId::TELEMETRY, Partition::default());
+        self.then.unwrap_or_else(now).0
+    }
+
+    /// A query as it is asked here: it finds sealed values by what they are equal to, and of the past only
+    /// what was there.
+    pub(crate) fn prepare(&self, query: Query) -> Query {
+        let keyring = self.opened.store.keyring();
+        query.with_sealed(|value| keyring.find_value(value)).before(self.then)
+    }
+
+    /// Nobody's value is written down because somebody searched for it.
+    fn sealed(&self, fact: Fact) -> Fact {
+        if let Fact::Searched { query, results } = fact {
+            let query = crate::privacy::recorded(&self.opened.store, &query);
+            return Fact::Searched { query, results };
+        }
+        fact
+    }
+
     /// Writes down what somebody did, and waits until it is durable. It blocks: call it inside [`blocking`].
     pub(crate) fn record(&self, caller: &Caller, facts: Vec<Fact>) -> anyhow::Result<()> {
+        let facts = facts.into_iter().map(|fact| self.sealed(fact)).collect();
         append_facts(&self.opened.store, &caller.actor, facts)
             .map_err(crate::exit::Failure::into_error)
     }
@@ -109,8 +181,23 @@ impl Deref for State {
 impl FromRequestParts<Self> for State {
     type Rejection = Infallible;
 
-    async fn from_request_parts(_: &mut Parts, state: &Self) -> Result<Self, Infallible> {
-        Ok(state.clone())
+    async fn from_request_parts(parts: &mut Parts, state: &Self) -> Result<Self, Infallible> {
+        let past = parts.extensions.get::<AsOf>().map(|as_of| as_of.0.clone());
+        Ok(past.unwrap_or_else(|| state.clone()))
+    }
+}
+
+/// Put into a request by the guard: the server as it was.
+#[derive(Clone)]
+struct AsOf(State);
+
+fn gone(error: PastError) -> Problem {
+    match error {
+        PastError::Wrong(reason) => Problem::wrong(reason),
+        busy @ PastError::Busy { .. } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy.to_string())
+        }
+        PastError::Failed(error) => Problem::failed(&error),
     }
 }
 
@@ -135,7 +222,8 @@ async fn within_time(request: Request, next: Next) -> Response {
 pub(crate) fn router(state: &State) -> Router {
     let mut router = Router::new();
     for route in routes::table() {
-        let guard = guard::Guard { state: state.clone(), access: route.access };
+        let guard =
+            guard::Guard { state: state.clone(), access: route.access, has_past: route.has_past };
         let handler = route.handler.layer(from_fn_with_state(guard, guard::check));
         router = router.route(route.path, handler);
     }

@@ -5,11 +5,13 @@ mod bench;
 mod demo;
 mod doctor;
 mod ingest;
+mod key;
 mod log;
 mod playbook;
 mod rebuild;
 mod rules;
 mod search;
+mod subject;
 mod user;
 
 use crate::{
@@ -50,6 +52,9 @@ enum Command {
     /// Verify the log, sign its head, show the key it is signed with.
     #[command(subcommand)]
     Log(log::Log),
+    /// The keys of a data folder: list them, change the master key, copy and restore the keyring.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Make the index and the catalog anew from the log.
     Rebuild(rebuild::Rebuild),
     /// Look over the data folder and this machine.
@@ -57,6 +62,9 @@ enum Command {
     /// Manage the accounts of a running server.
     #[command(subcommand)]
     User(user::User),
+    /// Erase a person, on a running server.
+    #[command(subcommand)]
+    Subject(subject::Subject),
     /// Make loads for measuring.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -103,9 +111,11 @@ impl Arguments {
             Command::Rules(command) => command.run(),
             Command::Playbook(command) => command.run(),
             Command::Log(command) => command.run(),
+            Command::Key(command) => command.run(),
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::User(command) => command.run(),
+            Command::Subject(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::CheckConfig { file } => check_config(&file),
             Command::Version => {
@@ -136,7 +146,9 @@ fn run_serve(serve: Serve) -> CommandResult {
         None => Config::standard(),
     };
     let config = config.map_err(Failure::usage)?;
-    let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()));
+    let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()))
+        .with_key(config.key.clone())
+        .with_protection(config.protect.clone());
     crate::serve::run(config, &folder)
 }
 

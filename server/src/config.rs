@@ -5,7 +5,8 @@ mod raw;
 use crate::auth::Lifetime;
 use crate::respond::config::Respond;
 use anyhow::{Context as _, anyhow, bail};
-use custos_ingest::decode::SourceType;
+use custos_ingest::{decode::SourceType, protect::PersonalFields};
+use custos_store::keys::KeySource;
 use raw::RawConfig;
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,9 @@ pub(crate) struct Config {
     pub(crate) kafka: Option<Kafka>,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) session: Lifetime,
+    /// Where the master key comes from, if it is said here.
+    pub(crate) key: Option<KeySource>,
+    pub(crate) protect: Protect,
     pub(crate) respond: Respond,
 }
 
@@ -50,6 +54,19 @@ pub(crate) struct Kafka {
     /// Passed on to librdkafka as they are.
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) sources: Sources,
+}
+
+/// What is sealed before the log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Protect {
+    /// None: no personal field is.
+    pub(crate) personal: Option<Vec<PersonalFields>>,
+}
+
+impl Default for Protect {
+    fn default() -> Self {
+        Self { personal: Some(PersonalFields::standard()) }
+    }
 }
 
 /// Topic → what its events are; `auto` for a topic not named.
@@ -87,6 +104,8 @@ impl Config {
             kafka: raw.kafka.map(check_kafka).transpose()?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
+            key: check_keys(raw.keys, &below)?,
+            protect: check_protect(raw.protect)?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,
         })
@@ -108,6 +127,53 @@ fn check_open(section: &str, listen: SocketAddr, open_to_network: bool) -> anyho
 fn check_http(raw: &raw::Http) -> anyhow::Result<SocketAddr> {
     check_open("http", raw.listen, raw.open_to_network)?;
     Ok(raw.listen)
+}
+
+/// Each path costs a comparison for each value of an event.
+const PERSONAL_PATHS_MAX: usize = 64;
+
+/// The standard fields; a section of its own replaces those of its type of source.
+fn check_protect(raw: raw::Protect) -> anyhow::Result<Protect> {
+    if raw.personal == Some(false) {
+        if !raw.fields.is_empty() {
+            bail!("[protect] has personal = false and [[protect.fields]]; drop one of them");
+        }
+        return Ok(Protect { personal: None });
+    }
+    let mut all = PersonalFields::standard();
+    for own in raw.fields {
+        let place = format!("[[protect.fields]] of '{}'", own.source);
+        let source_type: SourceType = own.source.parse().context(place.clone())?;
+        if source_type == SourceType::Auto {
+            bail!("{place}: name the type of events that it is for");
+        }
+        let paths = own.subject.iter().chain(&own.fields);
+        if paths.clone().count() > PERSONAL_PATHS_MAX {
+            bail!("{place} names more than {PERSONAL_PATHS_MAX} paths");
+        }
+        if let Some(path) = paths.clone().find(|path| path.split('.').any(str::is_empty)) {
+            bail!("{place}: '{path}' is no path of keys, as customer.email is");
+        }
+        all.retain(|other| other.source_type != source_type);
+        all.push(PersonalFields { source_type, subject: own.subject, fields: own.fields });
+    }
+    Ok(Protect { personal: Some(all) })
+}
+
+fn check_keys(
+    raw: raw::Keys,
+    below: &impl Fn(PathBuf) -> PathBuf,
+) -> anyhow::Result<Option<KeySource>> {
+    match (raw.master_file, raw.master_command) {
+        (Some(_), command) if !command.is_empty() => {
+            bail!(
+                "[keys] has master_file and master_command; the master key comes from one of them"
+            )
+        }
+        (Some(file), _) => Ok(Some(KeySource::File(below(file)))),
+        (None, command) if command.is_empty() => Ok(None),
+        (None, command) => Ok(Some(KeySource::Command(command))),
+    }
 }
 
 /// OWASP ASVS 5.0, 7.3: as short as the risk asks for, never longer than this.
@@ -216,6 +282,8 @@ mod tests {
             topics = ["^pay.*"]
             properties = { "client.id" = "custos" }
             sources = [{ topic = "pay-eu", type = "payment" }]
+            [keys]
+            master_command = ["/usr/bin/vault", "read"]
             [session]
             idle_secs = 300
             [rules]
@@ -227,6 +295,8 @@ mod tests {
         assert_eq!(config.data, Some("/etc/custos/store".into()));
         assert_eq!(config.rules, [PathBuf::from("/etc/custos/rules")]);
         assert_eq!(config.session, Lifetime { idle_secs: 300, absolute_secs: 43_200 });
+        let argv = ["/usr/bin/vault", "read"].map(str::to_owned).into();
+        assert_eq!(config.key, Some(KeySource::Command(argv)));
         let listener = config.listener.unwrap();
         assert_eq!(listener.advertised, Some(("siem.bank.example".into(), 9092)));
         assert_eq!(listener.topics["doors"], 1);
@@ -245,6 +315,12 @@ mod tests {
             ("\n[http]\nlisten = \"nowhere\"\n", &["line 3", "socket address"]),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", &["0.0.0.0:80", "open_to_network"]),
             ("[session]\nidle_secs = 901\n", &["idle_secs = 901", "1 to 900"]),
+            ("[keys]\nmaster_file=\"a\"\nmaster_command=[\"b\"]\n", &["one of them"]),
+            (
+                "[protect]\npersonal = false\n[[protect.fields]]\nsource=\"crm\"\nfields=[]\n",
+                &["drop one"],
+            ),
+            ("[[protect.fields]]\nsource=\"crm\"\nfields=[\"a..b\"]\n", &["'crm'", "'a..b'"]),
             ("[listener]\n", &["[[listener.topics]]", "auto_create"]),
             ("[kafka]\nbrokers = \"b:1\"\ntopics = []\n", &["topics is empty"]),
             (

@@ -1,14 +1,22 @@
 //! The data folder: what lies where, and how it is opened.
 
-use crate::{clock::SystemClock, exit::Failure, pipeline::journal::Journal};
-use anyhow::anyhow;
+use crate::{
+    clock::SystemClock,
+    config::Protect,
+    exit::Failure,
+    pipeline::{detector::for_each_fact, journal::Journal},
+};
+use anyhow::{Context as _, anyhow};
 use custos_event::{Actor, Entry, Envelope, Fact, FieldTable, LogId};
 use custos_ingest::{
     decode::{DecodeOptions, SourceType},
     protect::{Cards, Policy},
 };
 use custos_search::{Index, IndexOptions, SearchError};
-use custos_store::{Options, Store};
+use custos_store::{
+    Options, Store,
+    keys::{KeySource, Rotated},
+};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -21,19 +29,56 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// Bytes that intake leaves free on the disk; the store's own measure if none is given.
     keep_free: Option<u64>,
+    /// By configuration; the environment's word is asked for when the folder is opened.
+    key: Option<KeySource>,
+    protect: Protect,
 }
 
 impl Folder {
     /// `--data`, else `$CUSTOS_DATA`, else `./custos-data`.
     pub(crate) fn chosen(data: Option<PathBuf>) -> Self {
         let chosen = data.or_else(|| std::env::var_os("CUSTOS_DATA").map(PathBuf::from));
-        let path = chosen.unwrap_or_else(|| PathBuf::from("custos-data"));
-        Self { path, keep_free: None }
+        Self {
+            path: chosen.unwrap_or_else(|| PathBuf::from("custos-data")),
+            keep_free: None,
+            key: None,
+            protect: Protect::default(),
+        }
     }
 
     /// The same folder, in which intake pauses where less than so many bytes are free.
     pub(crate) fn keeping_free(&self, bytes: Option<u64>) -> Self {
         Self { keep_free: bytes, ..self.clone() }
+    }
+
+    /// The master key comes from there, whatever the environment says.
+    pub(crate) fn with_key(mut self, key: Option<KeySource>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Other personal fields than the standard ones are sealed.
+    pub(crate) fn with_protection(mut self, protect: Protect) -> Self {
+        self.protect = protect;
+        self
+    }
+
+    /// What is sealed in events that come into this folder.
+    pub(crate) fn protection(&self) -> &Protect {
+        &self.protect
+    }
+
+    /// Where the master key comes from: the configuration, else `$CUSTOS_KEY_COMMAND`, `$CUSTOS_KEY_FILE`,
+    /// else (none) the file in the data folder.
+    pub(crate) fn key(&self) -> Result<Option<KeySource>, Failure> {
+        if self.key.is_some() {
+            return Ok(self.key.clone());
+        }
+        if let Ok(text) = std::env::var("CUSTOS_KEY_COMMAND") {
+            let argv = key_command(&text).context("$CUSTOS_KEY_COMMAND").map_err(Failure::usage)?;
+            return Ok(Some(KeySource::Command(argv)));
+        }
+        Ok(std::env::var_os("CUSTOS_KEY_FILE").map(|path| KeySource::File(path.into())))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -58,7 +103,8 @@ impl Folder {
                 self.path.display()
             )));
         }
-        let mut options = Options { create, ..Options::new(Arc::new(SystemClock)) };
+        let mut options =
+            Options { create, master_key: self.key()?, ..Options::new(Arc::new(SystemClock)) };
         options.free_bytes_min = self.keep_free.unwrap_or(options.free_bytes_min);
         let (store, recovery) = Store::open(&self.path, options)?;
         let table = Arc::new(FieldTable::new());
@@ -68,6 +114,7 @@ impl Folder {
 }
 
 /// An opened data folder.
+#[derive(Clone)]
 pub(crate) struct Opened {
     pub(crate) folder: Folder,
     pub(crate) store: Store,
@@ -96,14 +143,30 @@ impl Opened {
         source_type: SourceType,
         source: Arc<str>,
     ) -> Result<DecodeOptions, Failure> {
-        decoding(&self.store, source_type, source)
+        decoding(&self.store, self.folder.protection(), source_type, source)
     }
 
     /// Writes down that a process opened the store, and what recovery did.
     pub(crate) fn record_start(&mut self) -> Result<(), Failure> {
         let started = Fact::Started { version: env!("CARGO_PKG_VERSION").into() };
         let facts = std::iter::once(started).chain(self.recovery.drain(..)).collect();
-        append_facts(&self.store, &system("store"), facts)
+        append_facts(&self.store, &system("store"), facts)?;
+        self.record_rotation(&system("store"))
+    }
+
+    /// Writes down that the master key was changed, once, whatever was broken off before.
+    pub(crate) fn record_rotation(&self, actor: &Actor) -> Result<(), Failure> {
+        let Some(Rotated { from, to }) = self.store.keyring().untold_rotation() else {
+            return Ok(());
+        };
+        let fact = Fact::MasterKeyRotated { from, to };
+        let mut is_told = false;
+        for_each_fact(&self.store, |_, envelope| is_told |= envelope.fact == fact)
+            .map_err(Failure::store)?;
+        if !is_told {
+            append_facts(&self.store, actor, vec![fact])?;
+        }
+        Ok(self.store.keyring().rotation_told()?)
     }
 
     /// Opens the index; one that is damaged or from another version is set up anew, since the log has it all.
@@ -122,14 +185,25 @@ impl Opened {
     }
 }
 
+/// A program and its arguments: a JSON list of words, or the program's path alone. No shell reads it.
+pub(crate) fn key_command(text: &str) -> anyhow::Result<Vec<String>> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(vec![text.to_owned()]);
+    }
+    serde_json::from_str(text)
+        .context(r#"write it as a JSON list: ["/usr/bin/program", "argument"]"#)
+}
+
 /// See [`Opened::decoding`].
 pub(crate) fn decoding(
     store: &Store,
+    protect: &Protect,
     source_type: SourceType,
     source: Arc<str>,
 ) -> Result<DecodeOptions, Failure> {
     let key = store.keyring().token_key("pan")?;
-    let policy = Policy::new(Cards::BySource, key.reveal());
+    let policy = Policy::new(Cards::BySource, key.reveal())
+        .with_personal(crate::privacy::personal(store, protect));
     Ok(DecodeOptions::new(source_type, source).with_policy(policy))
 }
 

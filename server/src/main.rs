@@ -15,6 +15,7 @@ mod line;
 mod memory;
 mod output;
 mod pipeline;
+mod privacy;
 mod projection;
 mod remote;
 mod respond;

@@ -6,6 +6,7 @@
 pub(crate) mod board;
 pub(crate) mod follower;
 pub(crate) mod hits;
+pub(crate) mod past;
 pub(crate) mod sources;
 
 #[cfg(test)]

@@ -14,7 +14,11 @@ use crate::{
         indexer::Indexer,
         intake::StoreIntake,
     },
-    projection::follower::{Views, ViewsFollower},
+    privacy::cases::Cases,
+    projection::{
+        follower::{Views, ViewsFollower},
+        past::Past,
+    },
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     room,
     rulefiles::{self, RuleFile},
@@ -130,13 +134,17 @@ fn shared(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
+    let cases = Cases::open(&opened.store, &journal, Arc::clone(&clock)).map_err(Failure::store)?;
     let streams = api::stream::places();
+    let fields = opened.folder.protection().personal.clone().unwrap_or_default();
+    let sealed = crate::privacy::field_names(&fields, &opened.table);
     Ok(api::Shared {
         metrics,
         opened,
         index,
         journal,
         desk,
+        cases,
         reads,
         auth,
         clock,
@@ -145,6 +153,9 @@ fn shared(
         rules,
         streams,
         stop,
+        past: Past::default(),
+        sealed: Arc::new(sealed),
+        then: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Ciphers: AES-256-GCM under a key of which each nonce is a counter, and the wrapping of such keys.
 
-use crate::{disk::Disk, error::StoreError};
+use crate::error::StoreError;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use custos_event::Private;
 use hmac::{Hmac, Mac};
@@ -83,24 +83,6 @@ impl MasterKey {
         Self { bytes: Private::new(bytes), id }
     }
 
-    /// Reads the key file: 64 hex digits. Makes it if it is absent and `create` is set.
-    pub(crate) fn load(disk: &Disk, path: &Path, create: bool) -> Result<Self, StoreError> {
-        let missing =
-            |reason: &str| StoreError::KeyMissing { path: path.into(), reason: reason.into() };
-        if let Some(text) = disk.read(path)? {
-            let text = String::from_utf8(text).unwrap_or_default();
-            let bytes = unhex(text.trim()).ok_or_else(|| missing("it is not 64 hex digits"))?;
-            return Ok(Self::new(bytes));
-        }
-        if !create {
-            return Err(missing("there is no such file"));
-        }
-        let bytes = random()?;
-        path.parent().map_or(Ok(()), |dir| disk.create_dir(dir))?;
-        disk.replace(path, format!("{}\n", hex(&bytes)).as_bytes())?;
-        Ok(Self::new(bytes))
-    }
-
     /// A key of its own for each salt: so the wrapped keys' nonce may be one and the same, and no
     /// counter has to survive the restore of an old backup.
     fn wrapping(&self, salt: &[u8]) -> Key {
@@ -131,7 +113,17 @@ impl MasterKey {
     }
 
     pub(crate) fn mac(&self, message: &[u8]) -> KeyBytes {
-        hmac(self.bytes.reveal(), b"custos keyring 1", message)
+        self.derive(b"custos keyring 1", message)
+    }
+
+    /// A key for one purpose.
+    pub(crate) fn derive(&self, purpose: &[u8], salt: &[u8]) -> KeyBytes {
+        hmac(self.bytes.reveal(), purpose, salt)
+    }
+
+    /// Only to be wrapped under the one that follows.
+    pub(crate) fn bytes(&self) -> &KeyBytes {
+        self.bytes.reveal()
     }
 }
 
@@ -203,20 +195,5 @@ mod tests {
         }
         key.open(5, b"h", &mut body).unwrap();
         assert_eq!(body, b"body");
-    }
-
-    #[test]
-    fn a_key_file_that_is_no_key_is_refused_by_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("master.key");
-        assert!(matches!(
-            MasterKey::load(&Disk::default(), &path, false),
-            Err(StoreError::KeyMissing { .. })
-        ));
-        let made = MasterKey::load(&Disk::default(), &path, true).unwrap();
-        assert_eq!(MasterKey::load(&Disk::default(), &path, false).unwrap().id, made.id);
-        std::fs::write(&path, "zz").unwrap();
-        let error = MasterKey::load(&Disk::default(), &path, true).err().unwrap().to_string();
-        assert!(error.contains("master.key") && error.contains("64 hex digits"), "{error}");
     }
 }

@@ -1,28 +1,36 @@
 //! The keyring: every key but those of segments, each wrapped under the master key. The one mutable
 //! truth, for destroying a key is the point of some.
+//!
+//! `source`: where the master key comes from. `ring`: the file. `subjects`, `sealed`, `people`: keys of
+//! people and what is sealed under them. `rotate` and `backup`: what is done while nobody writes.
+
+mod backup;
+mod people;
+mod ring;
+mod rotate;
+mod sealed;
+mod source;
+mod subjects;
+
+pub use backup::{BACKUP_DAYS_MAX, BackupError, BackupKey, Restored, restore};
+pub use people::Erased;
+pub use ring::Rotated;
+pub use rotate::rotate;
+pub use source::KeySource;
 
 use crate::{
-    crypt::{self, KeyBytes, MasterId, MasterKey, WRAPPED_BYTES, hex, unhex},
+    crypt::{self, KeyBytes, MasterId, MasterKey, hex},
     disk::Disk,
     error::StoreError,
 };
 use custos_event::Private;
 use ed25519_dalek::SigningKey;
-use serde::{Deserialize, Serialize};
+use people::People;
+use ring::{MASTER, Ring, SECRET, SIGNING, TOKEN};
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
-
-pub(crate) const VERSION: u64 = 1;
-/// 100,000 subjects of about 220 bytes: 22 MB, rewritten in about 50 ms when one is added.
-const KEYS_MAX: usize = 100_000;
-
-const SIGNING: &str = "signing";
-const MASTER: &str = "master";
-const TOKEN: &str = "token";
-const SUBJECT: &str = "subject";
-const SECRET: &str = "secret";
 
 /// The master keys that may have wrapped a segment's key: the present one and those before it.
 #[derive(Clone)]
@@ -46,36 +54,6 @@ impl Masters {
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Ring {
-    version: u64,
-    /// The master key that wraps the rest.
-    master: String,
-    keys: Vec<Wrapped>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Wrapped {
-    kind: String,
-    name: String,
-    key: String,
-}
-
-impl Wrapped {
-    fn aad(kind: &str, name: &str) -> Vec<u8> {
-        [kind.as_bytes(), &[0], name.as_bytes()].concat()
-    }
-
-    fn open(&self, master: &MasterKey, path: &Path) -> Result<KeyBytes, StoreError> {
-        let wrapped: Option<[u8; WRAPPED_BYTES]> = unhex(&self.key);
-        let opened = wrapped
-            .and_then(|wrapped| master.unwrap(&wrapped, &Self::aad(&self.kind, &self.name)).ok());
-        opened.ok_or_else(|| {
-            StoreError::damaged(path, format!("key '{} {}' does not decrypt", self.kind, self.name))
-        })
-    }
-}
-
 /// The keys of one data folder. What it returns is on the disk before.
 pub struct Keyring {
     disk: Disk,
@@ -83,6 +61,8 @@ pub struct Keyring {
     masters: Masters,
     signing: SigningKey,
     ring: Mutex<Ring>,
+    /// Locked before `ring` where both are.
+    people: Mutex<Option<People>>,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -92,23 +72,23 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Reads `DIR/keys/keyring` under the master key in `master`, by default `DIR/keys/master.key`. Makes
-    /// both if they are absent and `create` is set.
+    /// Reads `DIR/keys/keyring` under the master key of `source`, by default `DIR/keys/master.key`. Makes
+    /// both if they are absent and `create` is set. Changes nothing that is there.
     pub(crate) fn load(
         disk: &Disk,
         dir: &Path,
-        master: Option<&Path>,
+        source: Option<&KeySource>,
         create: bool,
     ) -> Result<Self, StoreError> {
         let folder = dir.join("keys");
-        let beside = folder.join("master.key");
-        let master = MasterKey::load(disk, master.unwrap_or(&beside), create)?;
+        let source = source.cloned().unwrap_or_else(|| beside(dir));
         let path = folder.join("keyring");
-        let ring = match disk.read(&path)? {
-            Some(bytes) => parse(&bytes, &path, &master)?,
+        let (ring, master) = match disk.read(&path)? {
+            Some(bytes) => Ring::read(disk, &bytes, &path, &source)?,
             None if create => {
+                let master = source.load(disk, true)?;
                 disk.create_dir(&folder)?;
-                first(disk, &path, &master)?
+                (Ring::first(disk, &path, &master)?, master)
             }
             None => {
                 let reason = "there is no such file".into();
@@ -116,14 +96,28 @@ impl Keyring {
             }
         };
         let mut retired = Vec::new();
-        for wrapped in ring.keys.iter().filter(|wrapped| wrapped.kind == MASTER) {
+        for wrapped in ring.of_kind(MASTER) {
             retired.push(MasterKey::new(wrapped.open(&master, &path)?));
         }
-        let signing = ring.keys.iter().find(|wrapped| wrapped.kind == SIGNING);
+        let signing = ring.of_kind(SIGNING).next();
         let signing = signing.ok_or_else(|| StoreError::damaged(&path, "it has no signing key"))?;
         let signing = SigningKey::from_bytes(&signing.open(&master, &path)?);
+        let people = People::load(disk, &folder, &ring, &master)?;
         let masters = Masters { current: master, retired };
-        Ok(Self { disk: disk.clone(), path, masters, signing, ring: Mutex::new(ring) })
+        let (ring, people) = (Mutex::new(ring), Mutex::new(people));
+        Ok(Self { disk: disk.clone(), path, masters, signing, ring, people })
+    }
+
+    /// Ends what a crash broke off; for who holds the folder's lock.
+    pub(crate) fn settle(&self, source: Option<&KeySource>) -> Result<(), StoreError> {
+        let source = source.cloned().unwrap_or_else(|| beside(self.folder()));
+        rotate::settle(&self.disk, &source, self.masters.current.id)?;
+        self.forget_generations()
+    }
+
+    /// The data folder.
+    fn folder(&self) -> &Path {
+        self.path.parent().and_then(Path::parent).unwrap_or(Path::new(""))
     }
 
     pub(crate) fn masters(&self) -> &Masters {
@@ -139,25 +133,26 @@ impl Keyring {
         self.get_or_make(TOKEN, name)
     }
 
-    /// The key that a person's fields are encrypted under. The keyring holds the person's name only as a
-    /// keyed hash.
-    pub fn subject_key(&self, subject: &str) -> Result<Private<[u8; 32]>, StoreError> {
-        self.get_or_make(SUBJECT, &self.subject_name(subject))
+    /// Ids of the master key and of those before it that older segments are under.
+    pub fn master_ids(&self) -> (String, Vec<String>) {
+        let retired = self.masters.retired.iter().map(|master| hex(&master.id));
+        (hex(&self.masters.current.id), retired.collect())
     }
 
-    /// Forgets a person's key; false if there was none. The key is gone from the disk when this returns
-    /// (backups of the keyring apart).
-    pub fn destroy_subject(&self, subject: &str) -> Result<bool, StoreError> {
-        let name = self.subject_name(subject);
-        let mut ring = self.lock();
-        let mut next = ring.clone();
-        next.keys.retain(|key| key.kind != SUBJECT || key.name != name);
-        if next.keys.len() == ring.keys.len() {
-            return Ok(false);
-        }
-        write(&self.disk, &self.path, &next, &self.masters.current)?;
-        *ring = next;
-        Ok(true)
+    /// What the ring holds, by kind and name; no key.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let ring = self.lock();
+        ring.keys.iter().map(|key| (key.kind.clone(), key.name.clone())).collect()
+    }
+
+    /// A change of the master key that the journal may not tell of yet.
+    pub fn untold_rotation(&self) -> Option<Rotated> {
+        self.lock().rotated.clone()
+    }
+
+    /// The journal tells of it.
+    pub fn rotation_told(&self) -> Result<(), StoreError> {
+        self.change(|ring| ring.rotated = None)
     }
 
     /// Encrypts a secret that goes into a fact. It opens only under the same `kind` and `owner`.
@@ -178,26 +173,27 @@ impl Keyring {
         Ok(crypt::open_secret(key.reveal(), owner.as_bytes(), sealed).ok().map(Private::new))
     }
 
-    fn subject_name(&self, subject: &str) -> String {
-        // Under the signing key, which is never changed: master keys come and go.
-        hex(&crypt::hmac(&self.signing.to_bytes(), b"custos subject 1", subject.as_bytes()))
-    }
-
     fn get_or_make(&self, kind: &str, name: &str) -> Result<Private<KeyBytes>, StoreError> {
         let mut ring = self.lock();
-        if let Some(key) = ring.keys.iter().find(|key| key.kind == kind && key.name == name) {
+        if let Some(key) = ring.get(kind, name) {
             return Ok(Private::new(key.open(&self.masters.current, &self.path)?));
-        }
-        if ring.keys.len() >= KEYS_MAX {
-            let reason = format!("it holds {KEYS_MAX} keys, the most it may");
-            return Err(StoreError::damaged(&self.path, reason));
         }
         let bytes = crypt::random()?;
         let mut next = ring.clone();
-        next.keys.push(wrap(kind, name, &bytes, &self.masters.current, &self.path)?);
-        write(&self.disk, &self.path, &next, &self.masters.current)?;
+        next.add(kind, name, &bytes, &self.masters.current, &self.path)?;
+        next.write(&self.disk, &self.path, &self.masters.current)?;
         *ring = next;
         Ok(Private::new(bytes))
+    }
+
+    /// Changes the ring, on the disk before in memory.
+    fn change(&self, change: impl FnOnce(&mut Ring)) -> Result<(), StoreError> {
+        let mut ring = self.lock();
+        let mut next = ring.clone();
+        change(&mut next);
+        next.write(&self.disk, &self.path, &self.masters.current)?;
+        *ring = next;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -205,51 +201,8 @@ impl Keyring {
     }
 }
 
-fn first(disk: &Disk, path: &Path, master: &MasterKey) -> Result<Ring, StoreError> {
-    let seed = crypt::random()?;
-    let keys = vec![wrap(SIGNING, "ed25519", &seed, master, path)?];
-    let ring = Ring { version: VERSION, master: hex(&master.id), keys };
-    write(disk, path, &ring, master)?;
-    Ok(ring)
-}
-
-fn wrap(
-    kind: &str,
-    name: &str,
-    key: &KeyBytes,
-    master: &MasterKey,
-    path: &Path,
-) -> Result<Wrapped, StoreError> {
-    let wrapped = master.wrap(key, &Wrapped::aad(kind, name), crypt::random()?);
-    let wrapped = wrapped.map_err(|_| StoreError::damaged(path, "a key does not encrypt"))?;
-    Ok(Wrapped { kind: kind.into(), name: name.into(), key: hex(&wrapped) })
-}
-
-/// One line of JSON, one line with its HMAC.
-fn write(disk: &Disk, path: &Path, ring: &Ring, master: &MasterKey) -> Result<(), StoreError> {
-    let mut bytes = serde_json::to_vec(ring).map_err(std::io::Error::from);
-    let bytes = bytes.as_mut().map_err(|e| StoreError::damaged(path, e.to_string()))?;
-    let mac = hex(&master.mac(bytes));
-    bytes.extend_from_slice(format!("\n{mac}\n").as_bytes());
-    disk.replace(path, bytes)
-}
-
-fn parse(bytes: &[u8], path: &Path, master: &MasterKey) -> Result<Ring, StoreError> {
-    let damaged = |reason: &str| StoreError::damaged(path, reason);
-    let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
-    let (json, mac) = text.split_once('\n').ok_or_else(|| damaged("it breaks off"))?;
-    let ring: Ring = serde_json::from_str(json).map_err(|e| damaged(&e.to_string()))?;
-    if ring.version > VERSION {
-        return Err(StoreError::Newer { path: path.into(), found: ring.version, reads: VERSION });
-    }
-    if ring.master != hex(&master.id) {
-        let reason = format!("it is for master key {}, not {}", ring.master, hex(&master.id));
-        return Err(StoreError::KeyMissing { path: path.into(), reason });
-    }
-    if mac.trim_end() != hex(&master.mac(json.as_bytes())) {
-        return Err(damaged("it was changed outside Custos"));
-    }
-    Ok(ring)
+fn beside(dir: &Path) -> KeySource {
+    KeySource::File(dir.join("keys/master.key"))
 }
 
 #[cfg(test)]
@@ -257,21 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_once_given_is_the_same_after_a_restart_and_gone_after_destruction() {
+    fn a_key_once_given_is_the_same_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
         let card = ring.token_key("card").unwrap();
-        let anna = ring.subject_key("anna@example.org").unwrap();
         let ring = Keyring::load(&Disk::default(), dir.path(), None, false).unwrap();
         assert_eq!(ring.token_key("card").unwrap(), card);
         assert_ne!(ring.token_key("iban").unwrap(), card);
-        assert_eq!(ring.subject_key("anna@example.org").unwrap(), anna);
-        let text = std::fs::read_to_string(dir.path().join("keys/keyring")).unwrap();
-        assert!(!text.contains("anna"), "the keyring names nobody");
-        assert!(ring.destroy_subject("anna@example.org").unwrap());
-        assert!(!ring.destroy_subject("anna@example.org").unwrap());
-        let ring = Keyring::load(&Disk::default(), dir.path(), None, false).unwrap();
-        assert_ne!(ring.subject_key("anna@example.org").unwrap(), anna);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the caller chooses when opening a store.
 
-use crate::disk::Disk;
+use crate::{disk::Disk, keys::KeySource};
 use custos_event::Clock;
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// How a store is opened. The limits have defaults that hold on two cores and 1 GiB.
 #[derive(Clone)]
@@ -12,8 +12,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Make the data folder if there is none; otherwise that is [`crate::StoreError::Missing`].
     pub create: bool,
-    /// The master key's file (64 hex digits); without one, `keys/master.key` in the data folder.
-    pub master_key: Option<PathBuf>,
+    /// Where the master key comes from; without it, the file `keys/master.key` in the data folder.
+    pub master_key: Option<KeySource>,
     /// A segment with so many raw bytes is closed and sealed.
     pub segment_bytes: u64,
     /// Intake pauses where less is free on the disk; the journal does not.

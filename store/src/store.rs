@@ -67,7 +67,8 @@ impl Store {
         options.disk.create_dir(dir)?;
         let lock = Lock::take(&options.disk, dir)?;
         options.disk.settle(dir)?;
-        let keyring = Keyring::load(&options.disk, dir, options.master_key.as_deref(), new)?;
+        let keyring = Keyring::load(&options.disk, dir, options.master_key.as_ref(), new)?;
+        keyring.settle(options.master_key.as_ref())?;
         if new {
             let text = format!("custos-store {FORMAT}\n");
             options.disk.replace(&dir.join(FORMAT_FILE), text.as_bytes())?;

@@ -8,7 +8,7 @@ use crate::{
     error::StoreError,
     found::identify,
     judge::{Verdict, Witness, judge},
-    keys::{Keyring, Masters},
+    keys::{KeySource, Keyring, Masters},
     note::{self, Checkpoint, NoteError},
     opened::read_head,
     scan::{Piece, scan},
@@ -28,7 +28,7 @@ pub struct VerifyOptions {
     /// Signed notes kept elsewhere, and the public key in text: see [`crate::Store::public_keys`].
     pub checkpoint: Option<(String, String)>,
     /// As in [`crate::Options::master_key`].
-    pub master_key: Option<PathBuf>,
+    pub master_key: Option<KeySource>,
     /// What the data folder lies on.
     pub disk: Disk,
 }
@@ -99,7 +99,7 @@ impl LogReport {
 pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, StoreError> {
     let disk = &options.disk;
     check_folder(disk, dir)?;
-    let keyring = Keyring::load(disk, dir, options.master_key.as_deref(), false)?;
+    let keyring = Keyring::load(disk, dir, options.master_key.as_ref(), false)?;
     // Before the segments are listed: what a checkpoint speaks of by now is in them.
     let mut claims = kept(disk, dir, &keyring, Lock::is_held(disk, dir))?;
     given(options, &keyring, &mut claims);

@@ -85,7 +85,9 @@ impl Writer {
     /// Makes one frame of the group and writes it, or tells each of its callers why not.
     fn commit(&mut self, group: Vec<Request>) {
         let Some(id) = group.first().map(Request::stream) else { return };
-        let written = self.admit(id);
+        // A person's key is durable before the log holds what is sealed under it.
+        let keys = self.shared.keyring.persist_subjects();
+        let written = keys.and_then(|()| self.admit(id));
         let written =
             written.and_then(|()| self.prepare(id)).and_then(|()| self.encode(id, &group));
         let written = written.and_then(|encoded| {

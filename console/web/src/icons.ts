@@ -36,3 +36,5 @@ export { default as IconKey } from "@tabler/icons-react/dist/esm/icons/IconKey.m
 export { default as IconComment } from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 export { default as IconTask } from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 export { default as IconZoomOut } from "@tabler/icons-react/dist/esm/icons/IconZoomOut.mjs";
+export { default as IconPast } from "@tabler/icons-react/dist/esm/icons/IconRewindBackward15.mjs";
+export { default as IconPrivacy } from "@tabler/icons-react/dist/esm/icons/IconEyeOff.mjs";

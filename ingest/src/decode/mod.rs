@@ -158,11 +158,9 @@ impl Decoder {
     fn stored(&self, format: Format, raw: Bytes, whole: Option<Whole>) -> Stored {
         let too_long = raw.len() > limit::EVENT_BYTES_MAX;
         let whole = whole.or_else(|| too_long.then(|| limit::whole(&raw)));
-        let (mut raw, mut protections) = if self.options.policy.protects(format.source_type()) {
-            self.options.policy.apply(raw, shape(format).is_json())
-        } else {
-            (raw, Vec::new())
-        };
+        let is_json = shape(format).is_json();
+        let (mut raw, mut protections) =
+            self.options.policy.apply(format.source_type(), raw, is_json);
         if whole.is_some() {
             raw = limit::head(&raw, &mut protections);
         }

@@ -1,9 +1,13 @@
 //! What must not reach the log in clear is replaced in the raw bytes before the event exists: card
-//! numbers become keyed tokens (RELIABILITY §6).
+//! numbers become keyed tokens, personal fields texts sealed under their person's key (RELIABILITY §6).
 
 mod brand;
 mod card;
 mod context;
+mod personal;
+mod spans;
+
+pub use personal::{KIND_PERSONAL, Personal, PersonalFields, Sealer};
 
 use crate::decode::SourceType;
 use bytes::Bytes;
@@ -36,6 +40,7 @@ pub enum Cards {
 pub struct Policy {
     cards: Cards,
     key: Option<Private<Hmac<Sha256>>>,
+    personal: Option<Personal>,
 }
 
 impl Policy {
@@ -43,16 +48,29 @@ impl Policy {
     /// the key can tell which.
     pub fn new(cards: Cards, key: &[u8]) -> Self {
         let key = Hmac::<Sha256>::new_from_slice(key).ok().map(Private::new);
-        Self { cards, key }
+        Self { cards, key, personal: None }
     }
 
     /// Nothing is replaced.
     pub fn off() -> Self {
-        Self { cards: Cards::Never, key: None }
+        Self { cards: Cards::Never, key: None, personal: None }
+    }
+
+    /// Personal fields are sealed as well.
+    #[must_use]
+    pub fn with_personal(mut self, personal: Option<Personal>) -> Self {
+        self.personal = personal;
+        self
+    }
+
+    /// Whether anything is replaced in events of this type.
+    pub fn protects(&self, source_type: SourceType) -> bool {
+        let personal = self.personal.as_ref();
+        self.looks_for_cards(source_type) || personal.is_some_and(|own| own.protects(source_type))
     }
 
     /// Whether card numbers are looked for in events of this type.
-    pub fn protects(&self, source_type: SourceType) -> bool {
+    fn looks_for_cards(&self, source_type: SourceType) -> bool {
         match self.cards {
             Cards::Always => true,
             Cards::Never => false,
@@ -60,9 +78,26 @@ impl Policy {
         }
     }
 
-    /// Replaces every card number in `raw`. `is_json` keeps the result JSON: a bare number becomes a
-    /// quoted token.
-    pub fn apply(&self, raw: Bytes, is_json: bool) -> (Bytes, Vec<Protection>) {
+    /// Replaces every card number in `raw` and, in JSON, every personal field. `is_json` keeps the result
+    /// JSON: a bare number becomes a quoted token.
+    pub fn apply(
+        &self,
+        source_type: SourceType,
+        raw: Bytes,
+        is_json: bool,
+    ) -> (Bytes, Vec<Protection>) {
+        let (mut raw, mut protections) = if self.looks_for_cards(source_type) {
+            self.without_cards(raw, is_json)
+        } else {
+            (raw, Vec::new())
+        };
+        if let Some(personal) = self.personal.as_ref().filter(|_| is_json) {
+            raw = personal.apply(source_type, raw, &mut protections);
+        }
+        (raw, protections)
+    }
+
+    fn without_cards(&self, raw: Bytes, is_json: bool) -> (Bytes, Vec<Protection>) {
         let found = card::find(&raw, is_json);
         if found.is_empty() {
             return (raw, Vec::new());

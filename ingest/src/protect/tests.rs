@@ -11,7 +11,8 @@ fn policy() -> Policy {
 
 /// How the text reads afterwards, each token as `‹tok›`.
 fn protected(text: &str, is_json: bool) -> String {
-    let (raw, protections) = policy().apply(Bytes::copy_from_slice(text.as_bytes()), is_json);
+    let (raw, protections) =
+        policy().apply(SourceType::Payment, Bytes::copy_from_slice(text.as_bytes()), is_json);
     let mut out = String::from_utf8(raw.to_vec()).unwrap();
     for protection in protections.iter().rev() {
         let span = protection.start as usize..(protection.start + protection.len) as usize;
@@ -60,7 +61,8 @@ fn json_stays_json() {
         (r#"{"4111111111111111":1}"#, r#"{"‹tok›":1}"#),
     ] {
         assert_eq!(protected(text, true), expected, "{text}");
-        let (raw, _) = policy().apply(Bytes::copy_from_slice(text.as_bytes()), true);
+        let (raw, _) =
+            policy().apply(SourceType::Payment, Bytes::copy_from_slice(text.as_bytes()), true);
         assert!(serde_json::from_slice::<serde_json::Value>(&raw).is_ok(), "{text}");
     }
 }
@@ -104,12 +106,12 @@ fn digits_that_belong_to_something_else_are_left_alone() {
 fn one_card_has_one_token_and_another_key_another() {
     let token = |key: &[u8], text: &str| {
         let text = Bytes::copy_from_slice(text.as_bytes());
-        Policy::new(Cards::Always, key).apply(text, false).0
+        Policy::new(Cards::Always, key).apply(SourceType::Payment, text, false).0
     };
     assert_eq!(token(KEY, "4111111111111111"), token(KEY, "4111 1111 1111 1111"));
     assert_ne!(token(KEY, "4111111111111111"), token(b"other", "4111111111111111"));
     assert_ne!(token(KEY, "4111111111111111"), token(KEY, "5555555555554444"));
-    let keyless = Policy { cards: Cards::Always, key: None };
+    let keyless = Policy { cards: Cards::Always, key: None, personal: None };
     assert_eq!(keyless.token(b"4111111111111111"), keyless.token(b"5555555555554444"));
     assert!(!format!("{:?}", policy()).contains("Hmac"), "{:?}", policy());
 }
@@ -117,9 +119,18 @@ fn one_card_has_one_token_and_another_key_another() {
 #[test]
 fn the_source_decides_unless_the_policy_does() {
     let by_source = Policy::new(Cards::BySource, KEY);
-    assert!(by_source.protects(SourceType::Payment) && by_source.protects(SourceType::Json));
-    assert!(!by_source.protects(SourceType::Door) && !by_source.protects(SourceType::WindowsEvtx));
-    assert!(policy().protects(SourceType::Door) && !Policy::off().protects(SourceType::Payment));
+    assert!(
+        by_source.looks_for_cards(SourceType::Payment)
+            && by_source.looks_for_cards(SourceType::Json)
+    );
+    assert!(
+        !by_source.looks_for_cards(SourceType::Door)
+            && !by_source.looks_for_cards(SourceType::WindowsEvtx)
+    );
+    assert!(
+        policy().looks_for_cards(SourceType::Door)
+            && !Policy::off().looks_for_cards(SourceType::Payment)
+    );
 }
 
 /// `SplitMix64`: the same numbers in each run.
@@ -207,7 +218,8 @@ fn each_of_ten_thousand_planted_cards_is_found() {
         };
         // The second bitmap that bit 1 announces.
         let text = text.replace("0AE08000", "0AE080000000000000000001");
-        let (raw, protections) = policy().apply(Bytes::copy_from_slice(text.as_bytes()), is_json);
+        let (raw, protections) =
+            policy().apply(SourceType::Payment, Bytes::copy_from_slice(text.as_bytes()), is_json);
         let shown = String::from_utf8_lossy(&raw);
         assert_eq!(protections.len(), 1, "{text} → {shown}");
         assert!(!shown.contains(&written) && !shown.contains(&card[..12]), "{text} → {shown}");
@@ -225,7 +237,7 @@ proptest! {
         is_json: bool,
     ) {
         let raw = Bytes::from(bytes);
-        let (out, protections) = policy().apply(raw.clone(), is_json);
+        let (out, protections) = policy().apply(SourceType::Payment, raw.clone(), is_json);
         prop_assert_eq!(out == raw, protections.is_empty());
         for Protection { start, len, .. } in protections {
             prop_assert!(out[start as usize..(start + len) as usize].starts_with(b"tok_"));

@@ -10,10 +10,11 @@ pub(crate) mod test;
 pub(crate) mod words;
 
 use crate::error::QueryError;
-use custos_event::{FieldId, FieldTable, ParsedEvent};
+use custos_event::{FieldId, FieldTable, ParsedEvent, Seq};
 pub use matcher::Matcher;
+use pattern::{Pattern, Sign};
 use std::sync::Arc;
-use test::{Leaf, Target};
+use test::{Leaf, Target, Test};
 
 /// A query, read and understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Query {
     pub(crate) leaves: Vec<Leaf>,
     /// Set when the query names `event.kind` or `error.message`: only then it sees rejected events.
     pub(crate) sees_rejected: bool,
+    /// The index hands on only events of places before this one.
+    pub(crate) before: Option<Seq>,
 }
 
 /// How conditions are joined.
@@ -33,6 +36,24 @@ pub(crate) enum Node {
     Or(Vec<Node>),
     Not(Box<Node>),
     Leaf(usize),
+}
+
+impl Node {
+    /// Where leaf `at` is asked, leaf `also` may answer as well.
+    fn widen(&mut self, at: usize, also: usize) {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => {
+                for node in nodes {
+                    node.widen(at, also);
+                }
+            }
+            Self::Not(node) => node.widen(at, also),
+            Self::Leaf(leaf) if *leaf == at => {
+                *self = Self::Or(vec![Self::Leaf(at), Self::Leaf(also)]);
+            }
+            Self::All | Self::Leaf(_) => {}
+        }
+    }
 }
 
 /// The number of the field that a leaf, by its place and itself, looks at.
@@ -56,6 +77,49 @@ impl Query {
     /// The same question, with field names looked up once.
     pub fn matcher(&self, table: Arc<FieldTable>) -> Matcher<'_> {
         Matcher::new(self, table)
+    }
+
+    /// The same question to the log as it was when `before` was its next free place.
+    #[must_use]
+    pub fn before(mut self, before: Option<Seq>) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// The same question where values may be sealed: a field that is to equal a value may also begin with one
+    /// of the texts that `stems` gives for it, in lower case.
+    #[must_use]
+    pub fn with_sealed(mut self, stems: impl Fn(&str) -> Vec<String>) -> Self {
+        let mut more = Vec::new();
+        for (at, leaf) in self.leaves.iter().enumerate() {
+            let (Target::Field { .. }, Test::Equal { texts, .. }) = (&leaf.target, &leaf.test)
+            else {
+                continue;
+            };
+            for stem in texts.iter().flat_map(|text| stems(text)) {
+                let signs: Vec<Sign> = stem.chars().map(Sign::Char).chain([Sign::Any]).collect();
+                let test = Test::Like(Pattern::new(&signs));
+                more.push((at, Leaf { target: leaf.target.clone(), test }));
+            }
+        }
+        for (at, leaf) in more {
+            self.leaves.push(leaf);
+            let added = self.leaves.len() - 1;
+            self.root.widen(at, added);
+        }
+        self
+    }
+
+    /// The fields of which the query asks for a part of a value, an order or a pattern: what a sealed value
+    /// cannot answer.
+    pub fn partly_asked(&self) -> impl Iterator<Item = &str> {
+        self.leaves.iter().filter_map(|leaf| match (&leaf.target, &leaf.test) {
+            (Target::Field { name, .. }, Test::Like(pattern)) if !pattern.is_anything() => {
+                Some(&**name)
+            }
+            (Target::Field { name, .. }, Test::Compare(..) | Test::Words(_)) => Some(&**name),
+            _ => None,
+        })
     }
 
     /// The field names that the query mentions, so that a caller can warn of those nothing has ever had.

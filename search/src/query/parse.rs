@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
         return Err(QueryError::new(parser.lexer.column(), "this ')' closes nothing"));
     }
     let sees_rejected = parser.leaves.iter().any(|leaf| leaf.target.shows_rejected());
-    Ok(Query { root, leaves: parser.leaves, sees_rejected })
+    Ok(Query { root, leaves: parser.leaves, sees_rejected, before: None })
 }
 
 struct Parser {

@@ -24,12 +24,27 @@ pub(super) fn span(
     Ok(SearchRequest { from: time("from", from)?, to: time("to", to)?, limit })
 }
 
-pub(super) fn query(text: &str) -> Result<Query, Problem> {
-    Query::parse(text).map_err(|error| Problem::wrong(error.to_string()).at_column(error.column))
+pub(super) fn query(state: &State, text: &str) -> Result<Query, Problem> {
+    let query = Query::parse(text);
+    let query = query.map_err(|error| Problem::wrong(error.to_string()).at_column(error.column))?;
+    Ok(state.prepare(query))
 }
 
 pub(super) fn failed(error: SearchError) -> Problem {
     Problem::failed(&anyhow::Error::new(error))
+}
+
+/// What a person should know of an answer.
+pub(super) fn notes(state: &State, query: &Query) -> Vec<String> {
+    let sealed = query.partly_asked().filter(|name| state.sealed.contains(*name));
+    let note = |name: &str| {
+        format!(
+            "values of {name} may be sealed: they are found by the whole value, not by a part of it"
+        )
+    };
+    let mut notes: Vec<String> = sealed.map(note).collect();
+    notes.dedup();
+    notes
 }
 
 /// Refused rather than cut: who asks for more should know.

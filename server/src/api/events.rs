@@ -3,7 +3,7 @@
 use super::{
     State,
     alerts::AlertSummary,
-    asking::{Patience, failed, query, remember, span, within},
+    asking::{Patience, failed, notes, query, remember, span, within},
     blocking,
     caller::Caller,
     event::{Event, read},
@@ -66,6 +66,9 @@ pub(super) struct EventPage {
     read: u64,
     /// The search took too long and ended before the page was full; it goes on with `next`.
     partial: bool,
+    /// What to know of the answer: that a part of a sealed value is not found, for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 pub(super) async fn list(
@@ -86,7 +89,7 @@ pub(super) async fn page(
     request: SearchRequest,
     after: Option<String>,
 ) -> Result<Json<EventPage>, Problem> {
-    let query = query(&text)?;
+    let query = query(&state, &text)?;
     let after = after.map(|after| after.parse::<Mark>()).transpose();
     let after = after.map_err(|error| Problem::wrong(format!("after: {error}")))?;
     let (_waiting, patience) = Patience::new(SECS_MAX);
@@ -104,6 +107,7 @@ pub(super) async fn page(
             took_ms: patience.took_ms(),
             read: page.stats.events_read,
             partial: page.stopped,
+            notes: notes(&state, &query),
         }))
     })
     .await
@@ -156,7 +160,7 @@ pub(super) async fn histogram(
 ) -> Result<Json<Histogram>, Problem> {
     let most = within("buckets", ask.buckets, 500)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), 0)?;
-    let query = query(&ask.query)?;
+    let query = query(&state, &ask.query)?;
     let (_waiting, patience) = Patience::new(SECS_MAX);
     blocking(move || {
         let (from, to) = ends(&state, &request)?;
@@ -248,7 +252,7 @@ pub(super) async fn fields(
 ) -> Result<Json<FieldList>, Problem> {
     let sample = within("sample", ask.sample, SAMPLE_MAX)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), sample)?;
-    let query = query(&ask.query)?;
+    let query = query(&state, &ask.query)?;
     let (_waiting, patience) = Patience::new(SECS_MAX);
     blocking(move || {
         let log = Tolerant::new(&state.opened.store);
@@ -310,7 +314,7 @@ pub(super) async fn values(
 ) -> Result<Json<ValueList>, Problem> {
     let limit = within("limit", ask.limit, LIMIT_MAX)?;
     let request = span(ask.from.as_deref(), ask.to.as_deref(), state.clock.now(), 0)?;
-    let query = query(&ask.query)?;
+    let query = query(&state, &ask.query)?;
     let (_waiting, patience) = Patience::new(VALUES_SECS_MAX);
     blocking(move || {
         let log = Tolerant::new(&state.opened.store);

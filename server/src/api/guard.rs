@@ -1,7 +1,7 @@
 //! In front of every handler: who asks, does a change come from Custos' own page, and may they.
 
 use super::{
-    State,
+    AsOf, State,
     caller::{Caller, SignedIn},
     cookie,
     problem::Problem,
@@ -30,6 +30,8 @@ const BACKGROUND: HeaderName = HeaderName::from_static("x-custos-background");
 pub(super) struct Guard {
     pub(super) state: State,
     pub(super) access: Access,
+    /// It can be asked as of another time.
+    pub(super) has_past: bool,
 }
 
 pub(super) async fn check(
@@ -44,7 +46,33 @@ pub(super) async fn check(
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
+    if let Some(text) = take_as_of(&mut request) {
+        let past = if guard.has_past {
+            guard.state.as_of(text).await
+        } else {
+            Err(Problem::wrong("as_of: this route tells of now alone; see openapi.json"))
+        };
+        match past {
+            Ok(state) => drop(request.extensions_mut().insert(AsOf(state))),
+            Err(problem) => return problem.into_response(),
+        }
+    }
     next.run(request).await
+}
+
+/// Takes `as_of` out of what stands behind the question mark; handlers know nothing of it.
+fn take_as_of(request: &mut Request) -> Option<String> {
+    let query = request.uri().query()?;
+    let (of_past, rest): (Vec<_>, Vec<_>) =
+        query.split('&').partition(|pair| *pair == "as_of" || pair.starts_with("as_of="));
+    let last = of_past.last().map(|pair| format!("/?{pair}"))?;
+    let pairs = extract::Query::<Vec<(String, String)>>::try_from_uri(&last.parse().ok()?).ok()?;
+    let as_of = pairs.first().map(|(_, value)| value.clone())?;
+    let path = request.uri().path();
+    let rest = rest.join("&");
+    let uri = if rest.is_empty() { path.to_owned() } else { format!("{path}?{rest}") };
+    *request.uri_mut() = uri.parse().ok()?;
+    Some(as_of)
 }
 
 fn admitted(

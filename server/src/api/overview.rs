@@ -28,7 +28,9 @@ pub(super) struct Overview {
     mtta_secs: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mttr_secs: Option<f64>,
-    integrity: Integrity,
+    /// Of now: absent in what was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    integrity: Option<Integrity>,
     /// Since when nothing is taken in because room on the disk is short; absent while all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -108,7 +110,7 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
             let tasks = desk.tasks.values().filter(|entry| entry.task.is_open());
             (steps.filter(|step| step.undo.is_open()).count(), tasks.count())
         });
-        let total = state.opened.store.next_seq(LogId::TELEMETRY, Partition::default()).0;
+        let total = state.events_total();
         let last_minute = per_minute.last().copied().unwrap_or(0);
         Ok(Json(Overview {
             alerts,
@@ -121,8 +123,8 @@ pub(super) async fn show(state: State) -> Result<Json<Overview>, Problem> {
             mttd_secs: means.detect.secs(),
             mtta_secs: means.acknowledge.secs(),
             mttr_secs: means.resolve.secs(),
-            integrity: integrity(&state),
-            intake_paused_since: state.opened.store.paused().map(|pause| pause.since),
+            integrity: state.then.is_none().then(|| integrity(&state)),
+            intake_paused_since: paused_since(&state),
             as_of: folded.commit.0,
         }))
     })
@@ -153,6 +155,12 @@ fn runs(desk: &Desk) -> RunCounts {
         }
     }
     runs
+}
+
+/// Of now: nothing is told of it in what was.
+fn paused_since(state: &State) -> Option<Timestamp> {
+    let pause = state.then.is_none().then(|| state.opened.store.paused()).flatten();
+    pause.map(|pause| pause.since)
 }
 
 fn integrity(state: &State) -> Integrity {

@@ -54,6 +54,8 @@ pub(crate) struct Route {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) access: Access,
+    /// It can be asked as of another time.
+    pub(super) has_past: bool,
     pub(super) handler: MethodRouter<State>,
     pub(super) operation: OperationBuilder,
     pub(super) schemas: Vec<Named>,
@@ -121,7 +123,8 @@ impl Route {
             .description("What went wrong")
             .content("application/problem+json", problem);
         let operation = operation.response("default", problem);
-        Self { method, path, access, handler: on(filter, handler), operation, schemas }
+        let handler = on(filter, handler);
+        Self { method, path, access, has_past: false, handler, operation, schemas }
     }
 
     /// The parameters behind the question mark.
@@ -130,6 +133,21 @@ impl Route {
         for parameter in T::into_params(|| Some(ParameterIn::Query)) {
             self.operation = self.operation.parameter(parameter);
         }
+        self
+    }
+
+    /// It can be asked as of another time.
+    #[must_use]
+    pub(crate) fn with_past(mut self) -> Self {
+        let about = "A commit's number or a time (RFC 3339): the answer is as it was then";
+        let as_of = ParameterBuilder::new()
+            .name("as_of")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(about))
+            .schema(Some(Object::with_type(Type::String)));
+        self.operation = self.operation.parameter(as_of.build());
+        self.has_past = true;
         self
     }
 

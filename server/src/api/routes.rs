@@ -2,13 +2,14 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, effects, events, incidents, openapi, overview, playbooks,
+    alerts, effects, events, incidents, openapi, overview, playbooks, privacy,
     route::{Access, Route},
     rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Triage,
+        Approve, Erase, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond,
+        Reveal, Triage,
     },
     line::Line,
 };
@@ -26,6 +27,7 @@ pub(crate) fn table() -> Vec<Route> {
         incidents(),
         runs(),
         tasks(),
+        privacy(),
     ];
     areas.into_iter().flatten().collect()
 }
@@ -72,10 +74,12 @@ fn search() -> Vec<Route> {
     vec![
         Route::get("/search", ReadEvents, search::search, "Find events, newest first")
             .query::<search::Ask>()
-            .gives_lines::<Line<'_>>(),
+            .gives_lines::<Line<'_>>()
+            .with_past(),
         Route::get("/count", ReadEvents, search::count, "Count the events that a search finds")
             .query::<search::Ask>()
-            .gives::<search::Counted>(),
+            .gives::<search::Counted>()
+            .with_past(),
     ]
 }
 
@@ -83,16 +87,20 @@ fn events() -> Vec<Route> {
     vec![
         Route::get("/events", ReadEvents, events::list, "A page of a search, newest first")
             .query::<events::List>()
-            .gives::<events::EventPage>(),
+            .gives::<events::EventPage>()
+            .with_past(),
         Route::get("/events/histogram", ReadEvents, events::histogram, "Counts over time")
             .query::<events::Over>()
-            .gives::<events::Histogram>(),
+            .gives::<events::Histogram>()
+            .with_past(),
         Route::get("/events/fields", ReadEvents, events::fields, "Fields of the newest events")
             .query::<events::OfSample>()
-            .gives::<events::FieldList>(),
+            .gives::<events::FieldList>()
+            .with_past(),
         Route::get("/events/values", ReadEvents, events::values, "Most frequent values of a field")
             .query::<events::OfField>()
-            .gives::<events::ValueList>(),
+            .gives::<events::ValueList>()
+            .with_past(),
         Route::get("/fields", ReadEvents, events::names, "Names of fields, for completion")
             .gives::<events::NameList>(),
         Route::get("/events/{log}/{partition}/{seq}", ReadEvents, events::one, "One event")
@@ -112,12 +120,14 @@ fn alerts() -> Vec<Route> {
     vec![
         Route::get("/alerts", ReadAlerts, alerts::list, "The queue of alerts, newest first")
             .query::<alerts::List>()
-            .gives::<alerts::Queue>(),
+            .gives::<alerts::Queue>()
+            .with_past(),
         Route::get("/alerts.ndjson", ReadAlerts, alerts::lines, "The newest alerts, one a line")
             .query::<alerts::Newest>()
             .gives_lines::<alerts::AlertLine>(),
         Route::get("/alerts/{id}", ReadAlerts, alerts::one, "One alert")
-            .gives::<alerts::OneAlert>(),
+            .gives::<alerts::OneAlert>()
+            .with_past(),
         Route::post("/alerts/acknowledge", Triage, verdicts::acknowledge, "Take alerts in hand")
             .takes::<verdicts::Which>()
             .gives::<verdicts::Changed>(),
@@ -130,16 +140,21 @@ fn alerts() -> Vec<Route> {
 fn views() -> Vec<Route> {
     vec![
         Route::get("/sources", ReadSources, sources::list, "What each source sent")
-            .gives::<sources::SourceList>(),
+            .gives::<sources::SourceList>()
+            .with_past(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
-            .gives::<events::EventPage>(),
+            .gives::<events::EventPage>()
+            .with_past(),
         Route::get("/rules", ReadAlerts, rules::list, "The rules, and how often each hit")
-            .gives::<rules::RuleList>(),
+            .gives::<rules::RuleList>()
+            .with_past(),
         Route::get("/rules/{id}", ReadAlerts, rules::one, "One rule with its text")
-            .gives::<rules::OneRule>(),
+            .gives::<rules::OneRule>()
+            .with_past(),
         Route::get("/overview", ReadAlerts, overview::show, "What is to do, and how it goes")
-            .gives::<overview::Overview>(),
+            .gives::<overview::Overview>()
+            .with_past(),
         Route::get("/stream", Access::SignedIn, stream::open, "What happens, as it happens")
             .query::<stream::Ask>()
             .gives_events::<stream::Message>(),
@@ -150,7 +165,8 @@ fn incidents() -> Vec<Route> {
     vec![
         Route::get("/incidents", ReadAlerts, incidents::list, "Incidents, newest first")
             .query::<incidents::Asked>()
-            .gives::<incidents::Incidents>(),
+            .gives::<incidents::Incidents>()
+            .with_past(),
         Route::post("/incidents", Triage, incidents::open, "Open an incident by hand")
             .takes::<incidents::NewIncident>()
             .gives_new::<incidents::Incident>(),
@@ -160,7 +176,8 @@ fn incidents() -> Vec<Route> {
             incidents::one,
             "One incident, with its timeline",
         )
-        .gives::<incidents::Incident>(),
+        .gives::<incidents::Incident>()
+        .with_past(),
         Route::post("/incidents/{id}/assign", Triage, incidents::assign, "Give it an owner")
             .takes::<incidents::Owner>()
             .gives::<incidents::Incident>(),
@@ -198,8 +215,9 @@ fn runs() -> Vec<Route> {
             .gives::<playbooks::Playbooks>(),
         Route::get("/runs", ReadAlerts, runs::list, "Runs, newest first")
             .query::<runs::Asked>()
-            .gives::<runs::Runs>(),
-        Route::get("/runs/{id}", ReadAlerts, runs::one, "One run").gives::<runs::Run>(),
+            .gives::<runs::Runs>()
+            .with_past(),
+        Route::get("/runs/{id}", ReadAlerts, runs::one, "One run").gives::<runs::Run>().with_past(),
         Route::post("/runs/{id}/approve", Approve, runs::approve, "Approve a step's arguments")
             .takes::<runs::Approval>()
             .gives::<runs::Run>(),
@@ -219,7 +237,8 @@ fn runs() -> Vec<Route> {
             "What is in force now, and how to end it",
         )
         .query::<effects::Asked>()
-        .gives::<effects::Effects>(),
+        .gives::<effects::Effects>()
+        .with_past(),
     ]
 }
 
@@ -227,7 +246,8 @@ fn tasks() -> Vec<Route> {
     vec![
         Route::get("/tasks", ReadAlerts, tasks::list, "Recovery tasks, newest first")
             .query::<tasks::Asked>()
-            .gives::<tasks::Tasks>(),
+            .gives::<tasks::Tasks>()
+            .with_past(),
         Route::post("/tasks/{id}/start", Respond, tasks::start, "Begin").gives::<tasks::Task>(),
         Route::post("/tasks/{id}/done", Respond, tasks::done, "Say that it is done")
             .takes::<tasks::Note>()
@@ -238,5 +258,33 @@ fn tasks() -> Vec<Route> {
         Route::post("/tasks/{id}/assign", Respond, tasks::assign, "Give it an owner")
             .takes::<tasks::TaskOwner>()
             .gives::<tasks::Task>(),
+    ]
+}
+
+fn privacy() -> Vec<Route> {
+    vec![
+        Route::get("/privacy/erasures", Erase, privacy::list, "Erasures of people")
+            .gives::<privacy::Erasures>(),
+        Route::post("/privacy/erasures", Erase, privacy::request, "Ask for a person's erasure")
+            .takes::<privacy::NewErasure>()
+            .gives_new::<privacy::Erasure>(),
+        Route::post(
+            "/privacy/erasures/{subject}/approve",
+            Erase,
+            privacy::approve,
+            "Agree, as another person; the key is destroyed",
+        )
+        .gives::<privacy::Erasure>(),
+        Route::post("/privacy/erasures/{subject}/deny", Erase, privacy::deny, "Refuse it")
+            .takes::<privacy::WhyNot>()
+            .gives::<privacy::Erasure>(),
+        Route::post(
+            "/events/{log}/{partition}/{seq}/reveal",
+            Reveal,
+            privacy::reveal,
+            "Read an event's sealed values; a fact says so",
+        )
+        .takes::<privacy::Reveal>()
+        .gives::<privacy::Revealed>(),
     ]
 }

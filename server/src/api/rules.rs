@@ -16,9 +16,10 @@ use std::{collections::HashMap, sync::Arc};
 use utoipa::ToSchema;
 
 /// All rule files, for as long as the process runs: what is shown is what runs.
+#[derive(Clone)]
 pub(crate) struct Shelf {
-    rules: Vec<ShelfRule>,
-    by_id: HashMap<RuleId, usize>,
+    rules: Arc<Vec<ShelfRule>>,
+    by_id: Arc<HashMap<RuleId, usize>>,
 }
 
 /// A rule, or a file that gave none.
@@ -38,7 +39,7 @@ impl Shelf {
         for (at, rule) in rules.iter().enumerate() {
             by_id.entry(rule.id.clone()).or_insert(at);
         }
-        Self { rules, by_id }
+        Self { rules: Arc::new(rules), by_id: Arc::new(by_id) }
     }
 
     pub(crate) fn get(&self, id: &RuleId) -> Option<&ShelfRule> {

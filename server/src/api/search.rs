@@ -13,7 +13,7 @@ use axum::{
     body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use custos_event::{Fact, Timestamp};
+use custos_event::Fact;
 use custos_search::{Hit, Query, SearchRequest};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,8 @@ pub(super) struct Counted {
 }
 
 impl Ask {
-    fn read(&self, now: Timestamp) -> Result<(Query, SearchRequest), Problem> {
+    fn read(&self, state: &State) -> Result<(Query, SearchRequest), Problem> {
+        let now = state.clock.now();
         let time = |name: &str, text: &Option<String>| {
             let read = text.as_deref().map(|text| when::read(text, now)).transpose();
             read.map_err(|error| Problem::wrong(format!("{name}: {error}")))
@@ -59,7 +60,7 @@ impl Ask {
         let (from, to) = (time("from", &self.from)?, time("to", &self.to)?);
         let query = Query::parse(&self.query)
             .map_err(|error| Problem::wrong(error.to_string()).at_column(error.column))?;
-        Ok((query, SearchRequest { from, to, limit: self.limit }))
+        Ok((state.prepare(query), SearchRequest { from, to, limit: self.limit }))
     }
 }
 
@@ -69,7 +70,7 @@ pub(super) async fn search(
     caller: Caller,
     Parameters(ask): Parameters<Ask>,
 ) -> Result<Response, Problem> {
-    let (query, request) = ask.read(state.clock.now())?;
+    let (query, request) = ask.read(&state)?;
     let (lines, mut sent) = mpsc::channel::<Bytes>(LINES_MAX);
     tokio::task::spawn_blocking(move || {
         let mut count = 0;
@@ -101,7 +102,7 @@ pub(super) async fn count(
     caller: Caller,
     Parameters(ask): Parameters<Ask>,
 ) -> Result<Json<Counted>, Problem> {
-    let (query, request) = ask.read(state.clock.now())?;
+    let (query, request) = ask.read(&state)?;
     let counted = move || {
         let log = Tolerant::new(&state.opened.store);
         let counted = state.index.count(&query, &request, &log);

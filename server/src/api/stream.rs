@@ -77,7 +77,7 @@ pub(super) async fn open(
             return Err(Problem::lacks(permission));
         }
     }
-    let query = query(&ask.query)?;
+    let query = query(&state, &ask.query)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     // The header is newer: a browser sends it with the address it began with.
     let after = last.filter(|id| !id.is_empty()).or(ask.after.as_deref());

@@ -2,6 +2,7 @@
 
 mod access;
 mod document;
+mod past;
 mod sessions;
 
 use super::{Shared, State, router, rules::Shelf};
@@ -9,7 +10,9 @@ use crate::{
     auth::{Auth, Lifetime},
     folder::{Folder, Opened, system},
     pipeline::follow::follow,
+    privacy::cases::Cases,
     projection::follower::{Views, ViewsFollower},
+    projection::past::Past,
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
 };
 use axum::{
@@ -93,6 +96,7 @@ impl Server {
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             desk: desk.unwrap(),
+            cases: Cases::open(&opened.store, &journal, Arc::clone(&shared)).unwrap(),
             reads: Reads { world, searcher },
             index,
             journal,
@@ -104,6 +108,9 @@ impl Server {
             rules: Shelf::new(&[]),
             streams: super::stream::places(),
             stop: stop.clone(),
+            past: Past::default(),
+            sealed: Arc::default(),
+            then: None,
         });
         let router = router(&state).layer(axum::middleware::from_fn(super::headers::set));
         Self { dir, state, router, clock, _stop: stop.drop_guard() }

@@ -21,15 +21,19 @@ pub(crate) enum Permission {
     Approve,
     ManageRules,
     ManageUsers,
+    /// Ask for, approve, refuse the erasure of a person.
+    Erase,
+    /// Read sealed personal values.
+    Reveal,
 }
 
 use Permission::{
-    Approve, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond,
-    Triage,
+    Approve, Erase, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources,
+    Respond, Reveal, Triage,
 };
 
 impl Permission {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         ReadEvents,
         ReadAlerts,
         ReadSources,
@@ -39,6 +43,8 @@ impl Permission {
         Approve,
         ManageRules,
         ManageUsers,
+        Erase,
+        Reveal,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +58,8 @@ impl Permission {
             Approve => "approve",
             ManageRules => "manage_rules",
             ManageUsers => "manage_users",
+            Erase => "erase",
+            Reveal => "reveal",
         }
     }
 }
@@ -61,9 +69,13 @@ fn granted(role: Role) -> &'static [Permission] {
         Role::Viewer => &[ReadAlerts, ReadSources],
         Role::Analyst => &[ReadAlerts, ReadSources, ReadEvents, Triage],
         Role::Responder => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond],
-        Role::Lead => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve],
+        Role::Lead => {
+            &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve, Erase, Reveal]
+        }
         Role::Auditor => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit],
-        Role::Admin => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit, ManageRules, ManageUsers],
+        Role::Admin => {
+            &[ReadAlerts, ReadSources, ReadEvents, ReadAudit, ManageRules, ManageUsers, Erase]
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     output::Output,
 };
 use clap::Args;
-use custos_store::{VerifyOptions, verify};
+use custos_store::{VerifyOptions, keys::KeySource, verify};
 use serde::Serialize;
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -70,7 +70,7 @@ fn examine(folder: &Folder) -> Vec<Check> {
         let message = format!("there is none at {}; 'custos serve' makes it", path.display());
         return vec![Check { name: "folder", verdict: Verdict::Bad, message }];
     }
-    vec![space(path), sync(path), keys(path), log(path), store(folder)]
+    vec![space(path), sync(path), keys(folder), log(folder), store(folder)]
 }
 
 fn space(path: &Path) -> Check {
@@ -106,9 +106,20 @@ fn sync(path: &Path) -> Check {
 }
 
 /// Whoever reads the master key reads everything.
-fn keys(path: &Path) -> Check {
+fn keys(folder: &Folder) -> Check {
     let name = "keys";
-    let key = path.join("keys/master.key");
+    let key = match folder.key() {
+        Ok(None) => folder.path().join("keys/master.key"),
+        Ok(Some(KeySource::File(path))) => path,
+        Ok(Some(source @ KeySource::Command(_))) => {
+            let message = format!("the master key comes from {}", source.name().display());
+            return Check { name, verdict: Verdict::Ok, message };
+        }
+        Err(failure) => {
+            let message = format!("{:#}", failure.into_error());
+            return Check { name, verdict: Verdict::Bad, message };
+        }
+    };
     match fs::metadata(&key) {
         Err(_) => {
             let message = format!("no master key at {}", key.display());
@@ -126,9 +137,17 @@ fn keys(path: &Path) -> Check {
     }
 }
 
-fn log(path: &Path) -> Check {
+fn log(folder: &Folder) -> Check {
     let name = "log";
-    match verify(path, &VerifyOptions::default()) {
+    let master_key = match folder.key() {
+        Ok(key) => key,
+        Err(failure) => {
+            let message = format!("{:#}", failure.into_error());
+            return Check { name, verdict: Verdict::Bad, message };
+        }
+    };
+    let options = VerifyOptions { master_key, ..VerifyOptions::default() };
+    match verify(folder.path(), &options) {
         Err(error) => Check { name, verdict: Verdict::Bad, message: error.to_string() },
         Ok(reports) => {
             let whole = reports.iter().all(custos_store::LogReport::is_ok);

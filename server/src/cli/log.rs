@@ -66,8 +66,11 @@ impl Log {
 impl Verify {
     fn run(self) -> CommandResult {
         let folder = existing(&self.data)?;
-        let options =
-            VerifyOptions { checkpoint: self.held_checkpoint()?, ..VerifyOptions::default() };
+        let options = VerifyOptions {
+            checkpoint: self.held_checkpoint()?,
+            master_key: folder.key()?,
+            ..VerifyOptions::default()
+        };
         let reports = verify(folder.path(), &options)?;
         let mut output = Output::new();
         let mut findings = false;

@@ -54,6 +54,8 @@ impl Search {
             limit: self.limit,
         };
         let opened = self.data.folder().open(false)?;
+        let keyring = opened.store.keyring();
+        let query = query.with_sealed(|value| keyring.find_value(value));
         let index = opened.open_index()?;
         index_the_rest(&opened, &index)?;
         let log = Tolerant::new(&opened.store);
@@ -68,7 +70,8 @@ impl Search {
                 "custos: {lost} events on the way are damaged and were passed over; see 'custos log verify'"
             );
         }
-        let searched = Fact::Searched { query: self.query.clone(), results };
+        let query = crate::privacy::recorded(&opened.store, &self.query);
+        let searched = Fact::Searched { query, results };
         if let Err(failure) = append_facts(&opened.store, &operator(), vec![searched]) {
             // Reads go on when the disk is full, so this is told, not final.
             failure.report();

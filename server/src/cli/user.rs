@@ -86,7 +86,10 @@ impl User {
 }
 
 impl At {
-    fn ask<T>(&self, ask: impl FnOnce(&Remote<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn ask<T>(
+        &self,
+        ask: impl FnOnce(&Remote<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let folder = self.data.folder();
         let remote = self.server.chosen(&folder)?.ok_or_else(|| {
             let hint = "a running server keeps the accounts: name it with --server URL";

@@ -20,6 +20,10 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) rules: Rules,
     #[serde(default)]
+    pub(super) keys: Keys,
+    #[serde(default)]
+    pub(super) protect: Protect,
+    #[serde(default)]
     pub(super) respond: RawRespond,
     #[serde(default)]
     pub(super) session: Session,
@@ -29,6 +33,31 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct Disk {
     pub(super) keep_free_mib: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Protect {
+    pub(super) personal: Option<bool>,
+    #[serde(default)]
+    pub(super) fields: Vec<Personal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Personal {
+    pub(super) source: String,
+    #[serde(default)]
+    pub(super) subject: Vec<String>,
+    pub(super) fields: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    pub(super) master_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) master_command: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -6,7 +6,7 @@ use super::{
     recall::recall,
     tolerant::Tolerant,
 };
-use crate::{clock::SystemClock, folder::system};
+use crate::{clock::SystemClock, folder::system, privacy};
 use custos_detect::{Incomplete, Ruleset, Watch};
 use custos_event::{
     Alert, AlertId, Append, Clock, Commit, CommitNo, Entry, Envelope, Fact, Flags, LogId, Parser,
@@ -81,8 +81,9 @@ impl Detector {
                 continue;
             }
             self.pending.events += 1;
-            self.watch.see(position, commit.appended_at, &event, &mut alerts);
-            for raised in alerts.drain(..) {
+            let opened = privacy::open(&self.store, event);
+            self.watch.see(position, commit.appended_at, &opened.event, &mut alerts);
+            for raised in alerts.drain(..).map(|alert| opened.seal(alert)) {
                 self.pending.raised += 1;
                 if !self.ahead.contains(&raised.id) {
                     self.pending.alerts.push((position, raised));

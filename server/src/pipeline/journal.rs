@@ -19,6 +19,7 @@ const FOLLOWER: &str = "journal";
 const ALERTS: &str = "alerts";
 /// Where the facts stand that accounts and the setup are made of; what they say is read from the log itself.
 const ACCOUNTS: &str = "accounts";
+const ERASURES: &str = "erasures";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -162,19 +163,23 @@ impl Journal {
 
     /// The facts that accounts and the setup are made of, as the log has them.
     pub(crate) fn accounts(&self) -> anyhow::Result<Vec<Fact>> {
+        Ok(self.facts(ACCOUNTS)?.into_iter().map(|envelope| envelope.fact).collect())
+    }
+
+    /// The facts that erasures are made of.
+    pub(crate) fn erasures(&self) -> anyhow::Result<Vec<Envelope>> {
+        self.facts(ERASURES)
+    }
+
+    /// The facts whose places a table keeps.
+    fn facts(&self, table: &str) -> anyhow::Result<Vec<Envelope>> {
         let mut facts = Vec::new();
-        for row in self.catalog.scan(ACCOUNTS, b"") {
+        for row in self.catalog.scan(table, b"") {
             let (key, _) = row?;
-            let seq = Seq(u64::from_be_bytes(key.try_into().ok().context("an account's place")?));
-            let mut read = None;
-            let mut take = |_, bytes: bytes::Bytes| {
-                read = Some(Envelope::decode(&bytes));
-                false
-            };
-            let partition = Partition::default();
-            self.store.scan(LogId::JOURNAL, partition, seq, seq.plus(1), &mut take)?;
-            let envelope = read.with_context(|| format!("journal/0/{seq} is not there"))??;
-            facts.push(envelope.fact);
+            let seq = Seq(u64::from_be_bytes(key.try_into().ok().context("a fact's place")?));
+            let at = Position { log: LogId::JOURNAL, partition: Partition::default(), seq };
+            let bytes = self.store.read(at)?.with_context(|| format!("{at} is not there"))?;
+            facts.push(Envelope::decode(&bytes)?);
         }
         Ok(facts)
     }
@@ -229,6 +234,7 @@ impl Fold {
             Fact::Account { event, .. } if changes(event) => {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
             }
+            Fact::Erasure { .. } => self.batch.put(ERASURES, &seq.0.to_be_bytes(), b""),
             Fact::Account { .. }
             | Fact::Started { .. }
             | Fact::TailCut { .. }
@@ -245,6 +251,8 @@ impl Fold {
             | Fact::Task { .. }
             | Fact::AlertJudged { .. }
             | Fact::AlertAcknowledged { .. }
+            | Fact::MasterKeyRotated { .. }
+            | Fact::FieldRevealed { .. }
             | Fact::UnknownSignIn { .. } => {}
         }
         Ok(())

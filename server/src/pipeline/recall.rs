@@ -7,6 +7,7 @@
 //! [`LATENESS`]: custos_detect::correlate::LATENESS
 
 use super::{follow::events, journal::Journal};
+use crate::privacy;
 use custos_detect::{Firings, Ruleset, Watch};
 use custos_event::{Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
 use custos_store::{Follower, Store, StoreError};
@@ -40,7 +41,7 @@ pub(crate) fn recall(
                 Some(firings) => firings,
                 None => firings.insert(of_journal(ruleset, journal, &commit)?),
             };
-            recall_commit(watch, &commit, firings, parser)?;
+            recall_commit(store, watch, &commit, firings, parser)?;
         }
     }
     // What was incomplete then was told then.
@@ -50,6 +51,7 @@ pub(crate) fn recall(
 
 /// Takes in one commit that was evaluated before.
 pub(crate) fn recall_commit(
+    store: &Store,
     watch: &mut Watch,
     commit: &Commit,
     firings: &Firings,
@@ -58,7 +60,8 @@ pub(crate) fn recall_commit(
     for event in events(commit, parser) {
         let (position, event) = event?;
         if !event.header.flags.has(Flags::REJECTED) {
-            watch.recall(position, commit.appended_at, &event, firings);
+            let opened = privacy::open(store, event);
+            watch.recall(position, commit.appended_at, &opened.event, firings);
         }
     }
     Ok(())
@@ -87,7 +90,7 @@ fn start(store: &Store, evaluated: CommitNo, reach: i64) -> anyhow::Result<Commi
 }
 
 /// When `commit`, or the first readable one after it, was appended.
-fn appended_at(store: &Store, commit: CommitNo) -> anyhow::Result<Option<Timestamp>> {
+pub(crate) fn appended_at(store: &Store, commit: CommitNo) -> anyhow::Result<Option<Timestamp>> {
     let mut follower = store.follow(&Cursor::after(before(commit)));
     Ok(next(&mut follower, 1)?.first().map(|commit| commit.appended_at))
 }

@@ -5,9 +5,10 @@ use super::{
     follow::{Projection, catch_up, events},
     recall::recall_commit,
 };
-use crate::folder::Opened;
+use crate::{folder::Opened, privacy};
 use custos_detect::{Firings, Ruleset, Watch};
 use custos_event::{Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser};
+use custos_store::Store;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,6 +21,8 @@ pub(crate) struct Comparison {
     pub(crate) missing: Vec<AlertId>,
     /// In the replay only, or different there.
     pub(crate) extra: Vec<AlertId>,
+    /// Sealed values whose key is gone: the rules saw them unreadable where they once saw them in clear.
+    pub(crate) unreadable: u64,
     /// Commits that other rules than these evaluated.
     pub(crate) evaluated_by_others: u64,
 }
@@ -34,14 +37,19 @@ impl Comparison {
 pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<Comparison> {
     let journal = Journal::read(opened, &ruleset)?;
     let mut replay = Replay {
+        store: opened.store.clone(),
+        unreadable: 0,
         watch: Watch::new(ruleset),
         evaluated: journal.evaluated,
         by_others: journal.by_others,
         alerts: BTreeMap::new(),
     };
     catch_up(&opened.store, &opened.table, &Cursor::default(), &mut replay)?;
-    let mut comparison =
-        Comparison { evaluated_by_others: journal.evaluated_by_others, ..Comparison::default() };
+    let mut comparison = Comparison {
+        evaluated_by_others: journal.evaluated_by_others,
+        unreadable: replay.unreadable,
+        ..Comparison::default()
+    };
     let mut held = journal.alerts;
     for (id, json) in replay.alerts {
         match held.remove(&id) {
@@ -108,6 +116,9 @@ impl Journal {
             | Fact::AlertJudged { .. }
             | Fact::AlertAcknowledged { .. }
             | Fact::Account { .. }
+            | Fact::MasterKeyRotated { .. }
+            | Fact::Erasure { .. }
+            | Fact::FieldRevealed { .. }
             | Fact::UnknownSignIn { .. }
             | Fact::Setup { .. } => {}
         })?;
@@ -116,6 +127,8 @@ impl Journal {
 }
 
 struct Replay {
+    store: Store,
+    unreadable: u64,
     watch: Watch,
     /// Rising, without overlap.
     evaluated: Vec<(CommitNo, CommitNo)>,
@@ -134,11 +147,13 @@ impl Replay {
         for event in events(commit, parser) {
             let (position, event) = event?;
             if !event.header.flags.has(Flags::REJECTED) {
-                self.watch.see(position, commit.appended_at, &event, &mut raised);
+                let opened = privacy::open(&self.store, event);
+                self.unreadable += opened.unreadable;
+                self.watch.see(position, commit.appended_at, &opened.event, &mut raised);
+                for alert in raised.drain(..).map(|alert| opened.seal(alert)) {
+                    self.alerts.insert(alert.id, serde_json::to_string(&alert)?);
+                }
             }
-        }
-        for alert in raised {
-            self.alerts.insert(alert.id, serde_json::to_string(&alert)?);
         }
         Ok(())
     }
@@ -150,7 +165,7 @@ impl Projection for Replay {
             if self.covers(commit.commit) {
                 self.see(commit, parser)?;
             } else if self.watch.reach().is_some() {
-                recall_commit(&mut self.watch, commit, &self.by_others, parser)?;
+                recall_commit(&self.store, &mut self.watch, commit, &self.by_others, parser)?;
             }
         }
         Ok(())

@@ -55,6 +55,8 @@ struct Shared {
     folded: RwLock<Folded>,
     reached: watch::Sender<CommitNo>,
     catalog: Catalog,
+    /// Nothing more comes: they are of the past.
+    is_past: bool,
 }
 
 impl Views {
@@ -70,7 +72,14 @@ impl Views {
         };
         let reached = watch::Sender::new(folded.commit);
         let folded = RwLock::new(folded);
-        Ok(Self(Arc::new(Shared { folded, reached, catalog: catalog.clone() })))
+        Ok(Self(Arc::new(Shared { folded, reached, catalog: catalog.clone(), is_past: false })))
+    }
+
+    /// Others, as they were once.
+    pub(super) fn of_past(&self, folded: Folded) -> Self {
+        let reached = watch::Sender::new(folded.commit);
+        let (folded, catalog) = (RwLock::new(folded), self.0.catalog.clone());
+        Self(Arc::new(Shared { folded, reached, catalog, is_past: true }))
     }
 
     /// Short work only: the follower waits meanwhile.
@@ -84,6 +93,9 @@ impl Views {
 
     /// Waits until `commit` is taken in; gives up after two seconds, as after a start from nothing.
     pub(crate) async fn reach(&self, commit: CommitNo) {
+        if self.0.is_past {
+            return;
+        }
         let mut reached = self.0.reached.subscribe();
         let there = reached.wait_for(|reached| *reached >= commit);
         // Late or never: the reader gets what is there, and the answer says up to where.
@@ -144,6 +156,11 @@ impl ViewsFollower {
 }
 
 impl Folded {
+    /// Takes in one commit, for who saves nothing.
+    pub(super) fn fold(&mut self, commit: &Commit, table: &FieldTable) {
+        self.take(commit, table, &mut Dirty::default());
+    }
+
     /// Takes in one commit; one that is in already changes nothing.
     fn take(&mut self, commit: &Commit, table: &FieldTable, dirty: &mut Dirty) {
         if commit.commit <= self.commit {

@@ -65,6 +65,18 @@ impl Desk {
         })))
     }
 
+    /// Another, as it was once: for reading.
+    pub(crate) fn of_past(&self, state: State) -> Self {
+        Self(Arc::new(Inner {
+            store: self.0.store.clone(),
+            clock: Arc::clone(&self.0.clock),
+            playbooks: self.0.playbooks.clone(),
+            limits: Arc::clone(&self.0.limits),
+            deciding: Mutex::new(()),
+            state: RwLock::new(state),
+        }))
+    }
+
     pub(crate) fn playbooks(&self) -> &Playbooks {
         &self.0.playbooks
     }

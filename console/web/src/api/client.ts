@@ -27,6 +27,9 @@ for (const name of ["pointerdown", "keydown", "wheel"]) {
   globalThis.addEventListener?.(name, () => (touchedAt = Date.now()), { capture: true, passive: true });
 }
 
+/** The detail of the problem that a change meets while the past is shown. */
+export const PAST_IS_READ_ONLY = "past-is-read-only";
+
 let csrf = "";
 let onSignedOut: () => void = () => {};
 
@@ -42,6 +45,16 @@ export function whenSignedOut(then: () => void): void {
 export function isSignedOut(): void {
   onSignedOut();
 }
+
+/** The moment that everything is seen at; empty: now. */
+let asOf = "";
+
+export function setAsOf(moment: string): void {
+  asOf = moment;
+}
+
+/** What can be asked as of another time; the rest (the session, accounts) is of now. */
+const HAS_PAST = /^\/(alerts|incidents|overview|sources|rules|runs|effects|tasks|events|search|count)(\/|$)/;
 
 export type Query = Record<string, string | number | boolean | undefined | null>;
 
@@ -67,6 +80,7 @@ async function problemOf(response: Response): Promise<Problem> {
 async function ask(method: string, url: string, body?: unknown, signal?: AbortSignal) {
   const headers: Record<string, string> = { accept: "application/json" };
   if (method === "GET" && Date.now() - touchedAt > TOUCH_MILLIS) headers[BACKGROUND] = "1";
+  if (asOf && method !== "GET" && !url.includes("/session")) throw new Problem(409, "", PAST_IS_READ_ONLY);
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") headers["x-csrf-token"] = csrf;
   const init: RequestInit = { method, headers, credentials: "same-origin" };
@@ -90,7 +104,8 @@ async function ask(method: string, url: string, body?: unknown, signal?: AbortSi
 }
 
 export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
-  return (await ask("GET", withQuery(path, query), undefined, signal)) as T;
+  const then = asOf && HAS_PAST.test(path) ? { ...query, as_of: asOf } : query;
+  return (await ask("GET", withQuery(path, then), undefined, signal)) as T;
 }
 
 export async function post<T>(path: string, body: unknown = {}): Promise<T> {

@@ -6,11 +6,13 @@ import { EffectsPage } from "../pages/EffectsPage";
 import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
 import { OverviewPage } from "../pages/OverviewPage";
+import { PrivacyPage } from "../pages/PrivacyPage";
 import { RulesPage } from "../pages/RulesPage";
 import { SignInPage } from "../pages/SignInPage";
 import { SourcesPage } from "../pages/SourcesPage";
 import { ErrorNote, Loading, NotFound } from "../ui/notes";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { AsOfProvider } from "./AsOf";
 import { Frame } from "./Frame";
 import { LiveProvider } from "./live";
 import { SignedProvider, useSessionQuery } from "./session";
@@ -32,6 +34,7 @@ function Pages() {
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/:id" component={RulesPage} />
+        <Route path="/privacy" component={PrivacyPage} />
         <Route path="/overview">
           <Redirect to="/" />
         </Route>
@@ -49,11 +52,13 @@ export function App() {
   return (
     <SignedProvider session={session.data}>
       <LiveProvider>
-        <Frame>
-          <ErrorBoundary>
-            <Pages />
-          </ErrorBoundary>
-        </Frame>
+        <AsOfProvider>
+          <Frame>
+            <ErrorBoundary>
+              <Pages />
+            </ErrorBoundary>
+          </Frame>
+        </AsOfProvider>
       </LiveProvider>
     </SignedProvider>
   );

@@ -7,6 +7,7 @@ import { get } from "../api/client";
 import type { Overview } from "../api/types";
 import { IconHelp, IconMenu, IconSearch, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
+import { AsOfBanner, AsOfControl } from "./AsOf";
 import { Help } from "./Help";
 import { useKeys } from "./keys";
 import { LiveBadge } from "./LiveBadge";
@@ -131,6 +132,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </UnstyledButton>
         <div className="top-end">
           <LiveBadge />
+          <AsOfControl />
           <ZoneSwitch />
           <LanguageMenu />
           <ThemeMenu />
@@ -142,6 +144,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </header>
       <main id="main" className="main" tabIndex={-1}>
         <PauseNotice />
+        <AsOfBanner />
         {children}
       </main>
       <Palette opened={open === "palette"} onClose={close} />

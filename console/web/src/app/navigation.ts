@@ -1,5 +1,5 @@
 // The pages: where they are, what opens them, and who may.
-import { IconAlert, IconEffect, IconIncident, IconOverview, IconRule, IconSearch, IconSource } from "../icons";
+import { IconAlert, IconEffect, IconIncident, IconOverview, IconPrivacy, IconRule, IconSearch, IconSource } from "../icons";
 import type { Key } from "../i18n";
 import type { Permission } from "./session";
 
@@ -34,6 +34,10 @@ export const DESTINATIONS: { group: Key; items: Destination[] }[] = [
       { path: "/sources", label: "nav.sources", icon: IconSource, permission: "read_sources", key: "d" },
       { path: "/rules", label: "nav.rules", icon: IconRule, permission: "read_alerts", key: "r" },
     ],
+  },
+  {
+    group: "nav.group.manage",
+    items: [{ path: "/privacy", label: "nav.privacy", icon: IconPrivacy, permission: "erase", key: "p" }],
   },
 ];
 

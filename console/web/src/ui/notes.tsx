@@ -2,7 +2,7 @@
 import { Button, Loader } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { Problem } from "../api/client";
+import { PAST_IS_READ_ONLY, Problem } from "../api/client";
 import { IconRefresh, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
 
@@ -38,6 +38,7 @@ export function useErrorText(): (error: unknown) => { title: string; hint: strin
   return (error) => {
     if (!(error instanceof Problem)) return { title: t("error.unknown"), hint: t("error.unknownHint") };
     if (error.offline) return { title: t("error.offline"), hint: t("error.offlineHint") };
+    if (error.detail === PAST_IS_READ_ONLY) return { title: t("error.refused"), hint: t("past.readOnly") };
     if (error.status === 401) return { title: t("error.signedOut"), hint: error.detail || t("error.signedOutHint") };
     if (error.status === 403) return { title: t("error.forbidden"), hint: error.detail || t("error.forbiddenHint") };
     if (error.status === 404) return { title: t("error.missing"), hint: error.detail || t("error.missingHint") };

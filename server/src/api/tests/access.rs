@@ -12,7 +12,19 @@ const GRANTED: [(Role, &[&str]); 6] = [
     (Role::Viewer, &["read_alerts", "read_sources"]),
     (Role::Analyst, &["read_events", "read_alerts", "read_sources", "triage"]),
     (Role::Responder, &["read_events", "read_alerts", "read_sources", "triage", "respond"]),
-    (Role::Lead, &["read_events", "read_alerts", "read_sources", "triage", "respond", "approve"]),
+    (
+        Role::Lead,
+        &[
+            "read_events",
+            "read_alerts",
+            "read_sources",
+            "triage",
+            "respond",
+            "approve",
+            "erase",
+            "reveal",
+        ],
+    ),
     (Role::Auditor, &["read_events", "read_alerts", "read_sources", "read_audit"]),
     (
         Role::Admin,
@@ -23,6 +35,7 @@ const GRANTED: [(Role, &[&str]); 6] = [
             "read_audit",
             "manage_rules",
             "manage_users",
+            "erase",
         ],
     ),
 ];
