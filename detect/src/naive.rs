@@ -6,7 +6,7 @@ use crate::{
     fields,
     logsource::{EventSource, source_of},
     rule::{
-        Asked, Body, Detection, Expr, Item, Part, Rule, Test,
+        Asked, Body, Detection, Exception, Expr, Item, Part, Rule, Test,
         pattern::{DASHES, Pattern, Token, fold},
     },
 };
@@ -21,6 +21,7 @@ pub fn matches(rule: &Rule, event: &ParsedEvent, table: &FieldTable) -> bool {
     source.serves(&rule.logsource)
         && !detection.searches.iter().any(|search| unfilled(&search.part))
         && question.expr(&detection.condition, detection)
+        && !question.is_excepted(rule)
 }
 
 pub(crate) struct Question<'e> {
@@ -30,6 +31,12 @@ pub(crate) struct Question<'e> {
 }
 
 impl<'e> Question<'e> {
+    /// Whether an exception of `rule` that held when the event was received leaves it alone.
+    pub(crate) fn is_excepted(&self, rule: &Rule) -> bool {
+        let holds = |it: &Exception| self.event.header.received < it.until && self.part(&it.part);
+        rule.exceptions.iter().any(holds)
+    }
+
     pub(crate) fn expr(&self, expr: &Expr, detection: &Detection) -> bool {
         match expr {
             Expr::Search(index) => {

@@ -5,9 +5,10 @@ use crate::{
     correlate::link::Links,
     engine::plan::Plan,
     logsource::{self, Deciding, EventSource},
+    naive::Question,
     rule::{Body, Rule, RuleSource},
 };
-use custos_event::{FieldTable, RulesetHash};
+use custos_event::{FieldTable, ParsedEvent, RulesetHash};
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,6 +103,20 @@ impl Ruleset {
     /// Whether a match of this rule is an alert of its own, and not only counted by correlations.
     pub fn is_aloud(&self, rule: RuleIndex) -> bool {
         !self.links.is_silent(rule)
+    }
+
+    /// Whether some rule among `matched` has exceptions, which ask for the whole event.
+    pub(crate) fn has_exceptions(&self, matched: &[RuleIndex]) -> bool {
+        matched.iter().any(|rule| !self.rule(*rule).exceptions.is_empty())
+    }
+
+    /// Takes out of `matched` the rules that have an exception for `event`.
+    pub(crate) fn except(&self, event: &ParsedEvent, matched: &mut Vec<RuleIndex>) {
+        if !self.has_exceptions(matched) {
+            return;
+        }
+        let question = Question { event, table: &self.table, source: self.deciding.source(event) };
+        matched.retain(|rule| !question.is_excepted(self.rule(*rule)));
     }
 
     /// Whether correlations run.

@@ -6,8 +6,8 @@ mod common;
 
 use common::*;
 use custos_event::{Cursor, LogId};
-use custos_store::{Store, StoreError};
-use std::{collections::BTreeMap, time::Duration};
+use custos_store::{Store, StoreError, VerifyOptions, verify};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// Sealed segments with and without a dictionary, a closed open one, and two logs.
 fn folder() -> tempfile::TempDir {
@@ -31,6 +31,15 @@ fn folder() -> tempfile::TempDir {
         store.close().unwrap();
     }
     dir
+}
+
+/// Whether verifying finds something. A version that this Custos does not read is refused by name.
+fn is_told(dir: &Path) -> bool {
+    match verify(dir, &VerifyOptions::default()) {
+        Ok(reports) => reports.iter().any(|report| !report.is_ok()),
+        Err(StoreError::Newer { .. }) => true,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Every record that a follower still gets, by log and place.
@@ -72,8 +81,7 @@ fn any_flipped_bit_is_found_and_the_rest_is_read() {
         };
         bytes[at] ^= 1 << dice.roll(8);
         std::fs::write(path, &bytes).unwrap();
-        let found = faults(good.path());
-        assert!(!found.is_empty(), "byte {at} of {}", path.display());
+        assert!(is_told(good.path()), "byte {at} of {}", path.display());
         std::fs::write(path, whole).unwrap();
     }
     assert_ok(good.path());

@@ -51,6 +51,7 @@ impl Engine {
         let source = self.ruleset.deciding().source(event);
         let at = self.choose(source);
         self.run(at, event);
+        self.ruleset.except(event, &mut self.matches);
         &self.matches
     }
 
@@ -64,6 +65,9 @@ impl Engine {
             return None;
         }
         self.run(at, event);
+        if self.ruleset.has_exceptions(&self.matches) {
+            return None;
+        }
         Some(&self.matches)
     }
 

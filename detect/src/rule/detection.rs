@@ -136,7 +136,7 @@ fn uses(expr: &Expr, search: usize) -> bool {
 }
 
 /// A search: a map (all items), a list (any of its maps and keywords), or one keyword.
-fn part(node: &Node) -> Result<Part, Problem> {
+pub(crate) fn part(node: &Node) -> Result<Part, Problem> {
     match &node.value {
         Value::Map(entries) if entries.is_empty() => Err(node.at.problem("the map is empty")),
         Value::Map(entries) => {

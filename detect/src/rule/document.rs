@@ -1,7 +1,7 @@
 //! One YAML document becomes one rule.
 
 use super::{
-    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, legacy,
+    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, legacy,
     suggest::did_you_mean,
     yaml::{Key, Node, Value},
 };
@@ -66,6 +66,10 @@ fn rule(
             None
         }
     };
+    let exceptions = exception::read(node).unwrap_or_else(|more| {
+        problems.extend(more);
+        Vec::new()
+    });
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
     Ok(Rule {
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
@@ -78,6 +82,7 @@ fn rule(
         path: path.into(),
         version: version(node),
         logsource: logsource.unwrap_or_default(),
+        exceptions,
         body,
     })
 }

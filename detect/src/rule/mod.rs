@@ -4,6 +4,7 @@ mod condition;
 pub(crate) mod correlation;
 mod detection;
 mod document;
+pub(crate) mod exception;
 mod legacy;
 mod modifier;
 pub(crate) mod pattern;
@@ -12,6 +13,7 @@ mod test;
 pub(crate) use condition::Expr;
 pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
+pub(crate) use exception::Exception;
 pub(crate) use test::{Affix, Asked, Test};
 
 pub use custos_event::yaml::Problem;
@@ -48,6 +50,7 @@ pub struct Rule {
     /// SHA-256 of the rule's content, in hex: comments, layout and order of keys do not count.
     pub version: String,
     pub logsource: RuleSource,
+    pub(crate) exceptions: Vec<Exception>,
     pub(crate) body: Body,
 }
 
