@@ -88,7 +88,7 @@ fn damaged_projections_give_the_same_answers_again() -> Result<()> {
     let name = data.to_str().context("a path in UTF-8")?;
     let line = |n: u32| {
         let door = ["lobby", "vault", "cash-office"][n as usize % 3];
-        let forced = n % 97 == 0;
+        let forced = n.is_multiple_of(97);
         format!(
             "{{\"time\":\"2026-11-24T02:{:02}:{:02}Z\",\"door\":\"{door}\",\"forced\":{forced},\"n\":{n}}}\n",
             n / 60 % 60,
