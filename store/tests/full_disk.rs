@@ -61,7 +61,7 @@ fn a_full_disk_pauses_intake_and_nothing_else() {
     let teller = Teller::new(Acked::default(), 0);
     teller.append(&store, LogId::JOURNAL).unwrap();
     for _ in 0..rounds(3, 100) {
-        disk.set_room(Some(disk.used() + 100_000));
+        disk.set_room(Some(disk.used() + 600_000));
         fill(&store, &teller);
         assert!(store.paused().is_some() && store.failure().is_none());
         // Even of what was free not a byte is left.
