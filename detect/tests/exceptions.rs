@@ -1,5 +1,7 @@
 //! Exceptions of a rule: by whom, why, until when.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Bench, ids, rule};

@@ -1,7 +1,12 @@
 //! How long an acknowledgement takes at a steady 30,000 events a second: what callers wait from handing
 //! events over until they are durable. Percentiles are printed, nothing is asserted.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "measures, by the real clock")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "measures by the real clock, and prints"
+)]
 
 mod events;
 

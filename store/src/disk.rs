@@ -34,7 +34,7 @@ impl Default for Disk {
 /// An open file that knows its name.
 #[derive(Debug)]
 pub(crate) struct File {
-    file: Box<dyn MediumFile>,
+    inner: Box<dyn MediumFile>,
     path: PathBuf,
     broken: Broken,
 }
@@ -69,7 +69,7 @@ impl Disk {
     }
 
     fn file(&self, path: &Path, file: Box<dyn MediumFile>) -> File {
-        File { file, path: path.into(), broken: Arc::clone(&self.broken) }
+        File { inner: file, path: path.into(), broken: Arc::clone(&self.broken) }
     }
 
     fn open_as(&self, action: &'static str, path: &Path, how: How) -> Result<File, StoreError> {
@@ -211,7 +211,7 @@ impl File {
     }
 
     pub(crate) fn len(&self) -> Result<u64, StoreError> {
-        self.file.len().map_err(|e| StoreError::io("examine", &self.path, e))
+        self.inner.len().map_err(|e| StoreError::io("examine", &self.path, e))
     }
 
     /// `len` bytes from `at`; an error if the file ends before.
@@ -235,7 +235,7 @@ impl File {
         let mut bytes = vec![0; len];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(at.saturating_add(filled as u64), rest) {
+            match self.inner.read_at(at.saturating_add(filled as u64), rest) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -247,22 +247,22 @@ impl File {
     }
 
     pub(crate) fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_at(at, bytes).map_err(|e| StoreError::io("write", &self.path, e))
+        self.inner.write_at(at, bytes).map_err(|e| StoreError::io("write", &self.path, e))
     }
 
     /// Reserves room up to `end`, so that a later write there finds it.
     pub(crate) fn reserve(&self, at: u64, end: u64) -> Result<(), StoreError> {
-        let reserved = self.file.reserve(at, end.saturating_sub(at));
+        let reserved = self.inner.reserve(at, end.saturating_sub(at));
         reserved.map_err(|e| StoreError::io("reserve room in", &self.path, e))
     }
 
     pub(crate) fn truncate(&self, len: u64) -> Result<(), StoreError> {
-        self.file.truncate(len).map_err(|e| StoreError::io("shorten", &self.path, e))
+        self.inner.truncate(len).map_err(|e| StoreError::io("shorten", &self.path, e))
     }
 
     /// The bytes, and what is needed to find them again, are durable when this returns.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        sync_once(&self.broken, &self.path, || self.file.sync())
+        sync_once(&self.broken, &self.path, || self.inner.sync())
     }
 }
 

@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use custos_event::{CommitNo, LogId};
+use custos_event::{CommitNo, LogId, time::ManualClock};
 use custos_store::{
     Options, Store, StoreError,
     backup::{
@@ -356,7 +356,9 @@ fn pruning_keeps_what_a_kept_backup_needs() {
     let first = work.path().join("first");
     restore(&to, &RestoreOptions::default(), &first).unwrap();
     assert_restored(&first, &seen, made[5].commit.0);
-    let (store, _) = Store::open(&data, small()).unwrap();
+    let mut an_hour_on = small();
+    an_hour_on.clock = std::sync::Arc::new(ManualClock::at(now.plus_secs(3_600)));
+    let (store, _) = Store::open(&data, an_hour_on).unwrap();
     let fresh = back_up(&store, &to, BackupKind::Full);
     store.close().unwrap();
     let pruned = backup::prune(&target(&to), &keep_one, now).unwrap();

@@ -97,7 +97,9 @@ fn export(dir: &Path, dice: &mut Dice) -> Vec<u8> {
     let at = |log, seq| Position { log, partition: Partition(0), seq: Seq(seq) };
     let mut contents = Contents::default();
     let read = |at: Position| store.read(at).unwrap().unwrap();
-    places.iter().for_each(|seq| contents.add(&read(at(LogId::TELEMETRY, *seq))));
+    for seq in &places {
+        contents.add(&read(at(LogId::TELEMETRY, *seq)));
+    }
     let (exported_at, exported_by) =
         ("2026-11-25T09:30:00Z", json!({"kind": "user", "name": "lin"}));
     let (records, digest) = (contents.records(), contents.digest());
@@ -131,8 +133,8 @@ fn export(dir: &Path, dice: &mut Dice) -> Vec<u8> {
         let mut prover = store.prover(place.log, Partition(0)).unwrap().unwrap();
         let path = prover.inclusion(place.seq.0, size).unwrap().path;
         let position = place.to_string();
-        let proven = Proven { position: &position, bytes: &read(place), size, path: &path };
-        writer.record(&proven).unwrap();
+        let one = Proven { position: &position, bytes: &read(place), size, path: &path };
+        writer.record(&one).unwrap();
     }
     writer.end().unwrap();
     store.close().unwrap();

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 /// Backups, the newest first, as the journal knows them.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "what the list is called over the API")]
 pub(super) struct Backups {
     /// Where they go; absent where no `[backup]` is configured.
     #[serde(skip_serializing_if = "Option::is_none")]

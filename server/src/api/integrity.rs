@@ -22,6 +22,7 @@ use tracing::error;
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = IntegrityReport)]
 pub(super) struct Integrity {
     logs: Vec<LogState>,
     /// The public keys, a line a log: for whoever holds checkpoints.

@@ -99,7 +99,9 @@ impl Book {
                 self.done("verify");
             }
             UpkeepEvent::BackupsPruned { removed, .. } => {
-                removed.iter().for_each(|id| drop(self.backups.remove(id)));
+                for id in removed {
+                    self.backups.remove(&id);
+                }
                 self.done("prune");
             }
             UpkeepEvent::RestoreDrilled {

@@ -109,8 +109,8 @@ impl Drill<'_> {
             }
             let mut parser = Parser::new(Arc::clone(self.table));
             let time = record::decode(&bytes, &mut parser).context("a record")?.header.time;
-            let here = self.around(self.index, self.store, time, &done.manifest)?;
-            let there = self.around(&index, &opened.store, time, &done.manifest)?;
+            let here = Self::around(self.index, self.store, time, &done.manifest)?;
+            let there = Self::around(&index, &opened.store, time, &done.manifest)?;
             done.same(&format!("what is found around {at}"), here, there);
         }
         Ok(())
@@ -133,7 +133,6 @@ impl Drill<'_> {
 
     /// Which records of the backup a search of that minute finds.
     fn around(
-        &self,
         index: &Index,
         store: &Store,
         time: Timestamp,
@@ -180,6 +179,7 @@ const INDEX_LOOKS: u32 = 600;
 const INDEX_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Done {
+    #[expect(clippy::needless_pass_by_value, reason = "both were made for this call")]
     fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, here: T, there: T) {
         self.compared += 1;
         if here != there {

@@ -130,6 +130,7 @@ impl Keeper {
     }
 
     /// Until the server stops.
+    #[expect(clippy::unnecessary_wraps, reason = "what a task returns")]
     pub(crate) fn run(self) -> anyhow::Result<()> {
         while !self.stop.is_cancelled() {
             match self.asks.recv_timeout(LOOK) {
@@ -247,6 +248,7 @@ impl Keeper {
         self.record(actor, event)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each event is made for this call")]
     fn record(&self, actor: &Actor, event: UpkeepEvent) -> anyhow::Result<()> {
         let fact = Fact::Upkeep { event: event.clone() };
         append_facts(&self.store, actor, vec![fact]).map_err(Failure::into_error)?;

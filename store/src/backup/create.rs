@@ -173,7 +173,7 @@ impl Making<'_> {
         if let Some(bytes) = self.shared.disk().read(&dir.join("FORMAT"))? {
             self.whole("FORMAT".into(), &bytes.into(), None)?;
         }
-        let (keyring, subjects) = self.shared.keyring.files()?;
+        let [keyring, subjects] = self.shared.keyring.files()?;
         for (path, bytes) in [(KEYRING, keyring), (SUBJECTS, subjects)] {
             bytes.map_or(Ok(()), |bytes| self.whole(path.into(), &bytes.into(), None))?;
         }

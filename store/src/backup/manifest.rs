@@ -276,7 +276,7 @@ fn is_path(path: &str) -> bool {
     match path.split_once('/') {
         None => path == "FORMAT",
         Some((_, name)) if !plain(name) => false,
-        Some(("keys", name)) => matches!(name, "keyring" | "master.key"),
+        Some(("keys", name)) => matches!(name, "keyring" | "subjects" | "master.key"),
         Some(("checkpoints" | "torn" | "quarantine" | "config" | "retention", _)) => true,
         Some((log, name)) => log.parse::<LogId>().is_ok() && parse_name(Path::new(name)).is_some(),
     }

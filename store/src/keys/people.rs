@@ -164,10 +164,10 @@ impl Keyring {
     }
 
     /// The bytes of the keyring and of the file of people's keys that it opens, as they fit together.
-    pub(crate) fn files(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), StoreError> {
+    pub(crate) fn files(&self) -> Result<[Option<Vec<u8>>; 2], StoreError> {
         // Held: nobody is erased between the two.
         let _people = self.people();
-        Ok((self.disk.read(&self.path)?, self.disk.read(&file(&self.path))?))
+        Ok([self.disk.read(&self.path)?, self.disk.read(&file(&self.path))?])
     }
 
     fn forget_old(&self, generation: u64) -> Result<(), StoreError> {

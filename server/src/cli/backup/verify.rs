@@ -74,6 +74,6 @@ fn text_of(report: &BackupReport) -> String {
         }
         (false, _) => "DAMAGED",
     };
-    let errors: String = report.errors.iter().map(|error| format!("; {error}")).collect();
-    format!("{}  {kind}: {verdict}{errors}", report.id)
+    let found = [&[format!("{}  {kind}: {verdict}", report.id)], &report.errors[..]].concat();
+    found.join("; ")
 }
