@@ -26,6 +26,9 @@ function pictures({ incident, alert, event, rule }) {
     incident: [`/incidents/${incident}`, ".incident-grid"],
     effects: ["/effects", ".lead"],
     sources: ["/sources", ".table tbody tr"],
+    integrity: ["/integrity", ".table tbody tr"],
+    backups: ["/backups", "h1"],
+    privacy: ["/privacy", "h1"],
     rules: ["/rules", ".table tbody tr"],
     rule: [`/rules/${encodeURIComponent(rule)}`, ".rule-text"],
   };
