@@ -31,7 +31,7 @@ pub(crate) fn router() -> Router {
 }
 
 /// The console's own addresses; it reads the rest of each itself.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 14] = [
     "/",
     "/overview",
     "/search",
@@ -40,6 +40,9 @@ const PAGES: [&str; 11] = [
     "/incidents",
     "/incidents/{id}",
     "/effects",
+    "/integrity",
+    "/backups",
+    "/privacy",
     "/sources",
     "/rules",
     "/rules/{id}",
@@ -86,4 +89,21 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PAGES;
+
+    /// A page that the menu leads to and the server does not know was gone after a reload.
+    #[test]
+    fn every_page_of_the_menu_can_be_loaded_by_its_address() {
+        let menu = include_str!("../../console/web/src/app/navigation.ts");
+        let paths: Vec<_> =
+            menu.split("{ path: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(paths.len() > 5, "the menu is not read: {paths:?}");
+        for path in paths {
+            assert!(PAGES.contains(&path), "{path}");
+        }
+    }
 }
