@@ -71,6 +71,23 @@ impl Frontier {
         self.size = self.size.saturating_add(1);
     }
 
+    /// Adds a whole subtree of 2^`level` leaves by its root, where one may begin; false elsewhere.
+    pub fn graft(&mut self, level: u32, root: Hash) -> bool {
+        let Some(leaves) =
+            1_u64.checked_shl(level).filter(|count| self.size.is_multiple_of(*count))
+        else {
+            return false;
+        };
+        let mut hash = root;
+        for _ in 0..(self.size >> level).trailing_ones() {
+            let Some(left) = self.peaks.pop() else { break };
+            hash = node(&left, &hash);
+        }
+        self.peaks.push(hash);
+        self.size = self.size.saturating_add(leaves);
+        true
+    }
+
     /// The tree's root; of no leaves, the hash of nothing.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
@@ -130,6 +147,20 @@ mod tests {
         assert_eq!(hex(&frontier.root()), root);
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(hex(&Frontier::default().root()), empty);
+    }
+
+    #[test]
+    fn a_tree_grows_by_whole_subtrees_as_by_their_leaves() {
+        let leaves: Vec<_> = (0_u32..64).map(|n| leaf(&n.to_le_bytes())).collect();
+        let mut grafted = Frontier::default();
+        for (from, level) in [(0, 2), (4, 2), (8, 0), (9, 0), (10, 1), (12, 2), (16, 4), (32, 5)] {
+            assert!(grafted.graft(level, naive(&leaves[from..from + (1 << level)])), "at {from}");
+            let mut whole = Frontier::default();
+            leaves[..from + (1 << level)].iter().for_each(|leaf| whole.add(*leaf));
+            assert_eq!(grafted, whole);
+        }
+        grafted.add(leaves[0]);
+        assert!(!grafted.graft(1, leaves[0]), "65 leaves end within a pair");
     }
 
     #[test]

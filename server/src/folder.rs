@@ -164,6 +164,7 @@ impl Opened {
         let started = Fact::Started { version: env!("CARGO_PKG_VERSION").into() };
         let facts = std::iter::once(started).chain(self.recovery.drain(..)).collect();
         append_facts(&self.store, &system("store"), facts)?;
+        self.store.recorded()?;
         crate::unrecorded::append(&self.folder, &self.store)?;
         self.record_rotation(&system("store"))
     }

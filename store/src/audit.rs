@@ -11,13 +11,14 @@ use crate::{
     note::Checkpoint,
     opened::{BlockRef, read_head},
     recover,
+    retention::Dropped,
     scan::{Damage, Piece, scan},
     segment::{self, SegmentHeader, TRAILER_BYTES},
     stream::StreamId,
     tree::{self, Frontier, Hash},
     verify::{Fault, LogError, Progress},
 };
-use custos_event::{CommitNo, Seq, Timestamp};
+use custos_event::{CommitNo, Envelope, Fact, LogId, Seq, Timestamp, UpkeepEvent};
 use std::path::{Path, PathBuf};
 use zstd::dict::DecoderDictionary;
 
@@ -56,9 +57,14 @@ pub(crate) struct Audit<'a> {
     pub(crate) burnt: Vec<(u64, u64)>,
     pub(crate) errors: Vec<LogError>,
     pub(crate) damages: Vec<Judged>,
-    last_at: Timestamp,
+    pub(crate) last_at: Timestamp,
     /// Something is wrong or missing right before: the next segment or frame says how the tree stands.
     broken: bool,
+    /// What is missing on purpose, and what the journal says of that.
+    pub(crate) dropped: Dropped,
+    pub(crate) told: Vec<(LogId, Seq, Seq)>,
+    /// Sizes of which a checkpoint speaks and no root is known any more.
+    pub(crate) unproven: Vec<u64>,
 }
 
 /// The segment that is being read.
@@ -80,7 +86,7 @@ impl<'a> Audit<'a> {
         disk: &'a Disk,
         id: StreamId,
         masters: &'a Masters,
-        claims: Vec<Claim>,
+        (claims, dropped): (Vec<Claim>, Dropped),
         progress: &'a Progress,
     ) -> Self {
         let (mut notes, mut errors) = (Vec::new(), Vec::new());
@@ -109,17 +115,45 @@ impl<'a> Audit<'a> {
             damages: Vec::new(),
             last_at: Timestamp(i64::MIN),
             broken: false,
+            dropped,
+            told: Vec::new(),
+            unproven: Vec::new(),
         }
     }
 
     /// Reads `files`, of the last one only `end` bytes if that is given and it is still open.
     pub(crate) fn run(&mut self, files: &[PathBuf], end: Option<usize>) -> Result<(), StoreError> {
         self.check_notes();
-        for (index, path) in files.iter().enumerate() {
-            let last = index + 1 == files.len();
+        // A start that comes removes them: they are dropped already.
+        let number = |path: &Path| segment::parse_name(path).map_or(0, |(_, number)| number);
+        let there = files.iter().filter(|path| !self.dropped.holds_number(number(path)));
+        let there: Vec<_> = there.cloned().collect();
+        for (index, path) in there.iter().enumerate() {
+            let last = index + 1 == there.len();
             self.segment(path, index == 0, last, end.filter(|_| last))?;
         }
+        self.pass_dropped();
         Ok(())
+    }
+
+    /// Grows the tree over what retention let go of, where the log has come to that.
+    fn pass_dropped(&mut self) {
+        let Some(gone) = self.dropped.at(Seq(self.frontier.size())).cloned() else { return };
+        self.burnt.push((gone.commits.0.0, gone.commits.1.0));
+        let mut trees = Vec::new();
+        let fits = gone.pass(&mut self.frontier, &mut |tree| trees.push(tree.clone()));
+        if !fits {
+            let (first, last) = (gone.first, gone.end - 1);
+            let message = format!("what retention kept of records {first} to {last} does not fit");
+            let (segment, seq) = (None, Some(Seq(first)));
+            self.errors.push(LogError { kind: Fault::Corrupt, segment, seq, message });
+            self.broken = true;
+            return;
+        }
+        for tree in trees {
+            self.frontier = tree;
+            self.check_notes();
+        }
     }
 
     fn fault(&mut self, kind: Fault, segment: &str, message: impl Into<String>) {
@@ -190,6 +224,8 @@ impl<'a> Audit<'a> {
 
     /// Whether the segment begins where the one before it ended.
     fn arrive(&mut self, header: &SegmentHeader, name: &str, first: bool) {
+        self.pass_dropped();
+        self.first = if first { header.first_seq } else { self.first };
         self.synced_through = self.synced_through.max(header.synced_through);
         let burnt = (header.synced_through.next().0, header.first_commit.0.saturating_sub(1));
         self.burnt.extend(Some(burnt).filter(|(first, last)| first <= last));
@@ -213,7 +249,6 @@ impl<'a> Audit<'a> {
             };
             self.fault(Fault::Corrupt, name, message);
         }
-        self.first = if first { header.first_seq } else { self.first };
         self.frontier = stands.unwrap_or_default();
         self.broken = false;
         self.check_notes();
@@ -226,6 +261,9 @@ impl<'a> Audit<'a> {
                 break;
             }
             self.notes_done += 1;
+            if note.size < self.frontier.size() && self.dropped.at(Seq(note.size - 1)).is_some() {
+                self.unproven.push(note.size);
+            }
             if note.size == self.frontier.size() && note.root != self.frontier.root() {
                 let message =
                     format!("the first {} records are not those of the checkpoint", note.size);
@@ -299,8 +337,23 @@ impl<'a> Audit<'a> {
             self.frontier.push(tree::leaf(&record), &mut reading.nodes);
             self.records += 1;
             self.check_notes();
+            self.note_drop(&record);
         }
         Ok(())
+    }
+
+    /// Whether a fact of the journal says that something was dropped.
+    fn note_drop(&mut self, record: &[u8]) {
+        const WORD: &[u8] = b"\"segments_dropped\"";
+        if self.id.0 != LogId::JOURNAL || !record.windows(WORD.len()).any(|part| part == WORD) {
+            return;
+        }
+        let fact = Envelope::decode(record).map(|envelope| envelope.fact);
+        if let Ok(Fact::Upkeep { event: UpkeepEvent::SegmentsDropped { log, first, last, .. } }) =
+            fact
+        {
+            self.told.push((log, first, last));
+        }
     }
 
     /// Whether a frame begins where the one before it ended.

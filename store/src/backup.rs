@@ -3,7 +3,7 @@
 //! A backup is a folder of its own at a target, with the files that no backup before it has, and a signed manifest
 //! that names every file of the store at one commit, wherever its pieces lie. Read in this order: `target` (where),
 //! `manifest` (what), `snapshot` (the store at one commit), `create`; `catalog`, `fetch` (reading back), `check`;
-//! `cut`, `restore` (points in time); `prune`. What a backup holds is encrypted as it is in the store; the master
+//! `cut`, `restore` (points in time); `prune`, `segments` (what a repair fetches). What a backup holds is encrypted as it is in the store; the master
 //! key is not in it unless somebody asks for that.
 
 mod catalog;
@@ -15,6 +15,7 @@ mod manifest;
 mod progress;
 mod prune;
 mod restore;
+mod segments;
 mod snapshot;
 mod target;
 
@@ -26,6 +27,7 @@ pub use manifest::{BackupKind, LogState, Manifest};
 pub use progress::{Progress, Tell};
 pub use prune::{PrunePolicy, Pruned, prune};
 pub use restore::{RestoreOptions, Restored, restore};
+pub(crate) use segments::{Segments, Source};
 pub use target::{S3Options, Target};
 
 use crate::error::StoreError;

@@ -34,6 +34,10 @@ struct Lru<K, V> {
 }
 
 impl<K: Hash + Eq + Copy, V: Clone> Lru<K, V> {
+    fn forget(&mut self, key: &K) {
+        self.weight -= self.held.remove(key).map_or(0, |(_, weight, _)| weight);
+    }
+
     fn new(weight_max: usize) -> Self {
         Self { held: HashMap::new(), weight: 0, weight_max, tick: 0 }
     }
@@ -89,6 +93,12 @@ impl Cache {
         let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         held.put(key, Arc::clone(&opened), 1);
         Ok(opened)
+    }
+
+    /// The file of this number is gone or is another one.
+    pub(crate) fn forget(&self, (log, partition): (LogId, Partition), number: u64) {
+        let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        held.forget(&(log, partition, number));
     }
 
     pub(crate) fn block(&self, opened: &Opened, at: &BlockRef) -> Result<Arc<Block>, StoreError> {

@@ -154,10 +154,15 @@ impl<'a> Tail<'a> {
                 if passed.contains(&whole) {
                     continue;
                 }
-                let opened = self.shared.opened(&self.stream, &segment);
-                let opened = opened.inspect_err(|_| {
-                    passed.insert(whole);
-                })?;
+                let opened = match self.shared.opened(&self.stream, &segment) {
+                    Ok(opened) => opened,
+                    // Let go of since the segments were listed.
+                    Err(_) if self.stream.dropped().holds_number(segment.number) => continue,
+                    Err(error) => {
+                        passed.insert(whole);
+                        return Err(error);
+                    }
+                };
                 let after = self.after;
                 let start = opened.find(|b| b.partition_point(|block| block.last_commit <= after));
                 self.reading = Some((opened, start));

@@ -7,6 +7,7 @@ use crate::{
     frame,
     keys::{Keyring, Masters},
     opened::{BlockRef, Opened, read_head},
+    retention::Dropped,
     scan::{Piece, scan},
     segment::{self, SegmentHeader},
     stream::StreamId,
@@ -157,7 +158,7 @@ pub(crate) fn is_missing(
     found: &BTreeMap<StreamId, Vec<Found>>,
     id: StreamId,
     through: CommitNo,
-    masters: &Masters,
+    (masters, dropped): (&Masters, &BTreeMap<StreamId, Dropped>),
 ) -> Result<bool, StoreError> {
     let Some(Body::Open(last)) = found.get(&id).and_then(|f| f.last()).map(|f| &f.body) else {
         return Ok(false);
@@ -186,7 +187,13 @@ pub(crate) fn is_missing(
         }
     }
     let span = through.0.saturating_sub(after.0);
-    Ok((held.range(after.next()..).take_while(|commit| **commit <= through).count() as u64) < span)
+    // Of commits that were dropped only the number is known. One across the border counts as none: rather an alarm
+    // too many than an event too few.
+    let gone = dropped.values().flat_map(Dropped::ranges);
+    let gone = gone.filter(|gone| after < gone.commits.0 && gone.commits.1 <= through);
+    let gone: u64 = gone.map(|gone| gone.commit_count).sum();
+    let held = held.range(after.next()..).take_while(|commit| **commit <= through).count() as u64;
+    Ok(held.saturating_add(gone) < span)
 }
 
 fn commits_of(

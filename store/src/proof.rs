@@ -5,6 +5,7 @@ use crate::{
     error::StoreError,
     opened::Opened,
     read,
+    retention::Dropped,
     shared::Shared,
     stream::{Segment, Stream, StreamId},
     tree::{GROUP, Hash, LOST, leaf, node},
@@ -36,8 +37,10 @@ pub struct Inclusion {
 pub enum ProofError {
     #[error("log {log} has {durable} records; there is none {asked}")]
     Beyond { log: String, durable: u64, asked: String },
-    #[error("the records before {first} of log {log} were dropped, and with them what proves it")]
-    Dropped { log: String, first: u64 },
+    #[error(
+        "records {first} to {last} of log {log} were dropped by retention{when}, and with them what proves {what}"
+    )]
+    Dropped { log: String, first: u64, last: u64, when: String, what: String },
     #[error(
         "log {log} is damaged where the proof of {what} needs it; see 'custos log verify' and \
         restore the segment from a backup"
@@ -52,9 +55,11 @@ pub struct Prover<'a> {
     shared: &'a Shared,
     stream: Arc<Stream>,
     segments: Vec<Arc<Segment>>,
-    /// The first place that is there, and the roots over all that retention dropped before it.
+    /// The first place that is there, and the roots over all before it.
     first: u64,
     before: HashMap<Leaves, Hash>,
+    /// What retention let go of, with the roots that stay of it.
+    dropped: Arc<Dropped>,
     durable: (u64, Hash),
     groups: VecDeque<(u64, Vec<Hash>)>,
     /// The segment that the last node came from.
@@ -65,6 +70,7 @@ impl<'a> Prover<'a> {
     pub(crate) fn new(shared: &'a Shared, id: StreamId) -> Result<Option<Self>, StoreError> {
         let Some(stream) = shared.stream(id) else { return Ok(None) };
         let frontier = stream.durable().frontier.clone();
+        let dropped = stream.dropped();
         let segments = stream.segments_from(|_| false);
         let (mut first, mut before) = (0, HashMap::new());
         if let Some(segment) = segments.first() {
@@ -75,7 +81,7 @@ impl<'a> Prover<'a> {
         let durable = (frontier.size(), frontier.root());
         let groups = VecDeque::new();
         let opened = None;
-        Ok(Some(Self { shared, stream, segments, first, before, durable, groups, opened }))
+        Ok(Some(Self { shared, stream, segments, first, before, dropped, durable, groups, opened }))
     }
 
     /// The size of the log's tree as far as it is durable, and its root.
@@ -123,12 +129,10 @@ impl<'a> Prover<'a> {
         if let Some(hash) = self.before.get(&leaves) {
             return Ok(*hash);
         }
-        let count = to - from;
-        let whole = count.is_power_of_two();
-        if whole && to <= self.first {
-            let (log, first) = (self.stream.id.0.to_string(), self.first);
-            return Err(ProofError::Dropped { log, first });
+        if let Some(root) = self.dropped.root(leaves) {
+            return Ok(root);
         }
+        let count = to - from;
         match count {
             1 => return self.leaf(from),
             GROUP => return self.node(from / GROUP),
@@ -169,9 +173,8 @@ impl<'a> Prover<'a> {
     }
 
     fn leaf(&mut self, index: u64) -> Result<Hash, ProofError> {
-        if index < self.first {
-            let (log, first) = (self.stream.id.0.to_string(), self.first);
-            return Err(ProofError::Dropped { log, first });
+        if index < self.first || self.dropped.at(Seq(index)).is_some() {
+            return Err(self.gone(index));
         }
         let group = index / GROUP;
         if self.groups.iter().all(|(number, _)| *number != group) {
@@ -203,6 +206,16 @@ impl<'a> Prover<'a> {
             }
         }
         leaves
+    }
+
+    fn gone(&self, index: u64) -> ProofError {
+        let step = self.dropped.drop_of(Seq(index));
+        let before = (0, self.first.saturating_sub(1), String::new());
+        let (first, last, when) = step.map_or(before, |step| {
+            (step.first.0, step.last.0, format!(" on {} ({})", step.at, step.reason))
+        });
+        let (log, what) = (self.stream.id.0.to_string(), format!("record {index}"));
+        ProofError::Dropped { log, first, last, when, what }
     }
 
     fn beyond(&self, asked: String) -> ProofError {

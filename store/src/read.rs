@@ -45,7 +45,12 @@ impl Walk<'_> {
     }
 
     /// Every place before `place` must have been read by now.
-    fn reach(&self, place: Seq) -> Result<(), StoreError> {
+    fn reach(&mut self, place: Seq) -> Result<(), StoreError> {
+        let dropped = self.stream.dropped();
+        while !self.done() && self.next < place {
+            let Some(gone) = dropped.at(self.next) else { break };
+            self.next = Seq(gone.end);
+        }
         if self.done() || place <= self.next {
             return Ok(());
         }
@@ -62,7 +67,12 @@ impl Walk<'_> {
         if self.done() {
             return Ok(());
         }
-        let opened = self.shared.opened(&self.stream, segment)?;
+        let opened = match self.shared.opened(&self.stream, segment) {
+            Ok(opened) => opened,
+            // Let go of since the segments were listed.
+            Err(_) if self.stream.dropped().holds_number(segment.number) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let from = self.next;
         let start = opened.find(|blocks| blocks.partition_point(|b| b.next_seq() <= from));
         let mut index = start;

@@ -11,6 +11,8 @@ use crate::{
     judge::{Verdict, Witness, judge},
     keys::Keyring,
     opened::{BlockRef, Opened},
+    quarantine,
+    retention::{self, Dropped},
     scan::{Damage, Piece, scan},
     seal::SealJob,
     segment::{self, SegmentHeader},
@@ -39,7 +41,12 @@ pub(crate) struct Recovered {
 
 /// Reads the folder `dir` and mends what an unfinished write left.
 pub(crate) fn recover(disk: &Disk, dir: &Path, keyring: &Keyring) -> Result<Recovered, StoreError> {
-    let found = find(disk, dir, keyring)?;
+    let mut dropped = retention::load_all(disk, dir)?;
+    retention::sweep(disk, dir, &dropped)?;
+    let mut found = find(disk, dir, keyring)?;
+    for id in dropped.keys() {
+        found.entry(*id).or_default();
+    }
     let synced = found.values().flatten().filter_map(synced_through).max().unwrap_or_default();
     let mut recovered = Recovered {
         streams: BTreeMap::new(),
@@ -51,7 +58,8 @@ pub(crate) fn recover(disk: &Disk, dir: &Path, keyring: &Keyring) -> Result<Reco
     };
     let mut missing = BTreeMap::new();
     for id in found.keys() {
-        missing.insert(*id, is_missing(disk, &found, *id, synced, keyring.masters())?);
+        let known = (keyring.masters(), &dropped);
+        missing.insert(*id, is_missing(disk, &found, *id, synced, known)?);
     }
     for (id, segments) in found {
         let (notes, _) = checkpoint::load(disk, dir, id, keyring)?;
@@ -59,10 +67,19 @@ pub(crate) fn recover(disk: &Disk, dir: &Path, keyring: &Keyring) -> Result<Reco
         let size = notes.last().map_or(0, |note| note.size);
         let missing = missing.get(&id).copied().unwrap_or_default();
         let witness = Witness { synced_through: synced, missing, size };
-        let walk =
-            Walk { disk, dir, id, keyring, witness, recovered: &mut recovered, behind: None };
+        let walk = Walk {
+            disk,
+            dir,
+            id,
+            keyring,
+            witness,
+            recovered: &mut recovered,
+            behind: None,
+            dropped: dropped.remove(&id).unwrap_or_default(),
+        };
         walk.run(segments)?;
     }
+    recovered.facts.extend(quarantine::untold(disk, dir)?);
     Ok(recovered)
 }
 
@@ -76,6 +93,8 @@ struct Walk<'a> {
     recovered: &'a mut Recovered,
     /// The sealed segment just passed, its end not looked at: its number, and its path.
     behind: Option<(u64, PathBuf)>,
+    /// What is missing on purpose.
+    dropped: Dropped,
 }
 
 impl Walk<'_> {
@@ -90,7 +109,7 @@ impl Walk<'_> {
             next_heads.pop();
             let last = segment.number == last_number;
             if let Some(header) = segment.header() {
-                self.arrive(header, &mut durable, segments.is_empty(), &segment.path)?;
+                self.arrive(header, &mut durable, &segment.path)?;
                 durable.tables.apply(&header.rows);
                 self.saw(header.synced_through, header.created_at);
                 let burnt = CommitNo(header.first_commit.0.saturating_sub(1));
@@ -136,7 +155,8 @@ impl Walk<'_> {
         }
         self.settle(&mut durable)?;
         self.reach_checkpoint(&mut durable)?;
-        let stream = Arc::new(Stream::new(self.id, segments, durable, Some(self.witness.size)));
+        let (saved, dropped) = (Some(self.witness.size), std::mem::take(&mut self.dropped));
+        let stream = Arc::new(Stream::new(self.id, segments, durable, saved, dropped));
         let jobs = unsealed.into_iter().map(|(opened, frontier)| SealJob {
             stream: Arc::clone(&stream),
             opened,
@@ -158,7 +178,6 @@ impl Walk<'_> {
         &mut self,
         header: &SegmentHeader,
         durable: &mut Durable,
-        first: bool,
         path: &Path,
     ) -> Result<(), StoreError> {
         // The next number: nothing can be missing in between, the end need not be read.
@@ -172,7 +191,7 @@ impl Walk<'_> {
         let stands = header.frontier();
         let stands =
             stands.ok_or_else(|| StoreError::damaged(path, "its tree has no such edge"))?;
-        if stands.size() > durable.frontier.size() && !first {
+        if stands.size() > durable.frontier.size() {
             let (from, to) = (durable.frontier.size(), stands.size());
             self.quarantine(from, to, "segments before it are missing", path, &[])?;
         } else if stands.size() < durable.frontier.size() {
@@ -186,7 +205,7 @@ impl Walk<'_> {
 
     /// Looks up how the log stands after the sealed segment that was passed.
     fn settle(&mut self, durable: &mut Durable) -> Result<(), StoreError> {
-        let Some((_, path)) = self.behind.take() else { return Ok(()) };
+        let Some((_, path)) = self.behind.take() else { return self.pass_dropped(durable) };
         let opened = Opened::sealed(self.disk, &path, self.keyring.masters());
         match opened.and_then(|opened| opened.footer()) {
             Ok((footer, _)) => {
@@ -194,11 +213,25 @@ impl Walk<'_> {
                 durable.tables.apply(&footer.rows);
                 let commit = footer.blocks.last().map_or(CommitNo(0), |block| block.last_commit);
                 self.saw(commit, footer.last_at);
-                Ok(())
+                self.pass_dropped(durable)
             }
             // Its records may well be readable; only the tree after it is lost.
             Err(error) => self.lose_segment(&path, &error, durable, None, false),
         }
+    }
+
+    /// Goes on behind what retention let go of, where the log has come to that.
+    fn pass_dropped(&mut self, durable: &mut Durable) -> Result<(), StoreError> {
+        let Some(gone) = self.dropped.at(Seq(durable.frontier.size())) else { return Ok(()) };
+        if !gone.pass(&mut durable.frontier, &mut |_| ()) {
+            let (log, first, last) = (self.id.0, gone.first, gone.end - 1);
+            let reason =
+                format!("the roots it keeps of records {first} to {last} of log {log} do not fit");
+            return Err(StoreError::damaged(&self.dir.join("retention"), reason));
+        }
+        let (commit, at) = (gone.commits.1, gone.drops.iter().map(|step| step.through).max());
+        self.saw(commit, at.unwrap_or_default());
+        Ok(())
     }
 
     /// A segment of which nothing is known but its place.
@@ -349,20 +382,10 @@ impl Walk<'_> {
         path: &Path,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let folder = self.dir.join("quarantine");
-        let known = folder.join(format!("{}-{}-{from}-{to}.bin", self.id.0, self.id.1.0));
-        let last = Seq(to.saturating_sub(1).max(from));
         let path = path.display();
-        tracing::error!(log = %self.id.0, first = from, last = last.0, reason, %path, "log is damaged");
-        if self.disk.read(&known)?.is_some() {
-            return Ok(());
-        }
-        self.disk.create_dir(&folder)?;
-        self.disk.replace(&known, bytes)?;
-        let reason = format!("{path}: {reason}");
-        let fact = Fact::RangeQuarantined { log: self.id.0, first: Seq(from), last, reason };
-        self.recovered.facts.push(fact);
-        Ok(())
+        tracing::error!(log = %self.id.0, first = from, end = to, reason, %path, "log is damaged");
+        let range = quarantine::Range { id: self.id, first: from, end: to };
+        quarantine::keep(self.disk, self.dir, range, &format!("{path}: {reason}"), bytes)
     }
 
     /// A log must not end before a checkpoint: the places in between are lost, never given again.

@@ -69,7 +69,7 @@ pub(crate) fn seal(shared: &Shared, job: &SealJob) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let file = disk.create(path)?;
     let mut at = 0;
     for part in bytes.chunks(WRITE_BYTES) {

@@ -9,6 +9,7 @@ use crate::{
     opened::Opened,
     options::Options,
     queue::Queue,
+    retention::Dropped,
     ring::Ring,
     room::Room,
     stream::{Durable, Segment, Stream, StreamId},
@@ -49,7 +50,10 @@ impl Shared {
     /// The log's stream, made now if nothing was ever appended to it.
     pub(crate) fn stream_or_new(&self, id: StreamId) -> Arc<Stream> {
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Stream::new(id, Vec::new(), Durable::default(), None));
+        let new = || {
+            let dropped = Dropped::default();
+            Arc::new(Stream::new(id, Vec::new(), Durable::default(), None, dropped))
+        };
         Arc::clone(streams.entry(id).or_insert_with(new))
     }
 

@@ -12,11 +12,15 @@ use crate::{
     note::Checkpoint,
     options::Options,
     proof::Prover,
+    quarantine,
     queue::Queue,
     read,
     recover::{Recovered, recover},
+    repair::{self, RepairReport, Repaired},
+    retention::{self, DropRequest, DroppedRange, Record, SegmentInfo},
     ring::Ring,
     room::{self, Pause, Room},
+    scrub::{self, ScrubProgress, ScrubReport},
     shared::Shared,
     syncer,
     table::Tables,
@@ -89,6 +93,7 @@ impl Store {
             upkeep: Mutex::new(()),
             options,
         });
+        retention::settle(&shared)?;
         match room::hold_back(&shared) {
             Err(StoreError::Full { .. }) => room::pause(&shared),
             other => other?,
@@ -156,6 +161,63 @@ impl Store {
             false
         })?;
         Ok(found)
+    }
+
+    /// The sealed segments of a log that could be let go, in order.
+    pub fn sealed_segments(
+        &self,
+        log: LogId,
+        partition: Partition,
+    ) -> Result<Vec<SegmentInfo>, StoreError> {
+        retention::sealed(&self.0.shared, (log, partition))
+    }
+
+    /// Lets sealed segments go, whole: `record` appends the fact before anything goes. What proves the other
+    /// records stays.
+    pub fn drop_segments(
+        &self,
+        request: &DropRequest,
+        record: &mut Record<'_>,
+    ) -> Result<DroppedRange, StoreError> {
+        retention::drop_segments(&self.0.shared, request, record)
+    }
+
+    /// Reads every sealed segment once more, as any reader would. What is damaged goes into quarantine; the facts
+    /// that tell of it are the report's: append them, then call [`Store::recorded`]. `each` is called before
+    /// each segment, and false ends it; whoever wants to be slow waits there.
+    pub fn scrub(
+        &self,
+        each: &mut dyn FnMut(ScrubProgress) -> bool,
+    ) -> Result<ScrubReport, StoreError> {
+        scrub::scrub(&self.0.shared, each)
+    }
+
+    /// The facts of damage that opening or a scrub gave are in the journal. Until this is called the next opening
+    /// gives them again.
+    pub fn recorded(&self) -> Result<(), StoreError> {
+        quarantine::told(self.0.shared.disk(), &self.0.shared.dir)
+    }
+
+    /// Fetches what is in quarantine from the newest backup that has it whole, and puts it in place once it is
+    /// proven to be what the tree was grown from. `record` appends the fact of each.
+    pub fn repair(
+        &self,
+        target: &backup::Target,
+        record: &mut dyn FnMut(&Repaired) -> Result<(), StoreError>,
+    ) -> Result<RepairReport, StoreError> {
+        repair::repair(&self.0.shared, target, record)
+    }
+
+    /// When and why a place was let go, if it was.
+    pub fn dropped_at(&self, at: Position) -> Option<DroppedRange> {
+        let stream = self.0.shared.stream((at.log, at.partition))?;
+        stream.dropped().drop_of(at.seq).cloned()
+    }
+
+    /// All that was let go of a log, in the order of places.
+    pub fn dropped(&self, log: LogId, partition: Partition) -> Vec<DroppedRange> {
+        let Some(stream) = self.0.shared.stream((log, partition)) else { return Vec::new() };
+        stream.dropped().ranges().iter().flat_map(|gone| gone.drops.clone()).collect()
     }
 
     /// How far each numbered source was taken in: the last range of each topic and partition.

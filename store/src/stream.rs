@@ -2,12 +2,13 @@
 
 use crate::{
     opened::Opened,
+    retention::{Dropped, SegmentInfo},
     table::Tables,
     tree::{Frontier, Hash},
 };
 use custos_event::{CommitNo, LogId, Partition, Seq};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -39,6 +40,10 @@ pub(crate) struct Stream {
     saved_size: Mutex<Option<u64>>,
     /// Roots of whole subtrees of 65,536 leaves, by their number, once a proof needed them.
     upper: Mutex<BTreeMap<u64, Hash>>,
+    /// What retention let go of.
+    dropped: RwLock<Arc<Dropped>>,
+    /// Sealed segments whose footers were read, by number.
+    ends: Mutex<HashMap<u64, SegmentInfo>>,
 }
 
 impl Stream {
@@ -47,10 +52,30 @@ impl Stream {
         segments: Vec<Arc<Segment>>,
         durable: Durable,
         saved_size: Option<u64>,
+        dropped: Dropped,
     ) -> Self {
         let (segments, durable) = (RwLock::new(segments), Mutex::new(durable));
-        let upper = Mutex::default();
-        Self { id, segments, durable, saved_size: Mutex::new(saved_size), upper }
+        let (saved_size, upper) = (Mutex::new(saved_size), Mutex::default());
+        let (dropped, ends) = (RwLock::new(Arc::new(dropped)), Mutex::default());
+        Self { id, segments, durable, saved_size, upper, dropped, ends }
+    }
+
+    pub(crate) fn dropped(&self) -> Arc<Dropped> {
+        Arc::clone(&self.dropped.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn ends(&self) -> MutexGuard<'_, HashMap<u64, SegmentInfo>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the segments that `dropped` has; their numbers and files.
+    pub(crate) fn let_go(&self, dropped: &Arc<Dropped>) -> Vec<(u64, PathBuf)> {
+        // First: who finds a segment gone asks whether it was dropped.
+        *self.dropped.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(dropped);
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = |segment: &mut Arc<Segment>| dropped.holds_number(segment.number);
+        let gone: Vec<_> = segments.extract_if(.., gone).collect();
+        gone.into_iter().map(|segment| (segment.number, segment.path.clone())).collect()
     }
 
     pub(crate) fn saved_size(&self) -> MutexGuard<'_, Option<u64>> {
@@ -81,6 +106,17 @@ impl Stream {
         }
     }
 
+    /// Puts a sealed segment in its place, for another of its number or where there was none.
+    pub(crate) fn put(&self, sealed: Segment) {
+        self.ends().remove(&sealed.number);
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let place = segments.partition_point(|segment| segment.number < sealed.number);
+        match segments.get_mut(place).filter(|segment| segment.number == sealed.number) {
+            Some(old) => *old = Arc::new(sealed),
+            None => segments.insert(place, Arc::new(sealed)),
+        }
+    }
+
     /// The segments from the one that holds what `before` says comes before what is sought.
     pub(crate) fn segments_from(&self, before: impl Fn(&Segment) -> bool) -> Vec<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +126,7 @@ impl Stream {
 
     pub(crate) fn last_number(&self) -> u64 {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.iter().map(|segment| segment.number).max().unwrap_or(0)
+        let last = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
+        last.max(self.dropped().last_number())
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     keys::{KeySource, Keyring, Masters},
     note::{self, Checkpoint, NoteError},
     opened::read_head,
+    retention::{self, DroppedRange},
     scan::{Piece, scan},
     store::check_folder,
     stream::StreamId,
@@ -83,6 +84,9 @@ pub struct LogReport {
     /// The first and last places that are there; no last one if the log is empty.
     pub first: Seq,
     pub last: Option<Seq>,
+    /// What is gone on purpose, and sizes of checkpoints that therefore cannot be held against the log.
+    pub dropped: Vec<DroppedRange>,
+    pub unproven: Vec<u64>,
     /// How many records were read.
     pub records: u64,
     /// The tree's root over everything up to the last place.
@@ -144,17 +148,21 @@ pub fn verify_watched(
     let mut claims = kept(disk, dir, &keyring, Lock::is_held(disk, dir))?;
     given(options, &keyring, &mut claims);
     let live = Live::find(disk, dir, keyring.masters())?;
+    let mut dropped = retention::load_all(disk, dir)?;
     let mut files = segments(disk, dir)?;
     progress.expect(&files);
-    let ids: BTreeSet<_> = files.keys().chain(claims.keys()).copied().collect();
+    let ids = files.keys().chain(claims.keys()).chain(dropped.keys());
+    let ids: BTreeSet<_> = ids.copied().collect();
     let ends = live.as_ref().map(|_| used_bytes(disk, &files)).transpose()?.unwrap_or_default();
     let mut audits = Vec::new();
     for id in ids {
-        let claims = claims.remove(&id).unwrap_or_default();
-        let mut audit = Audit::new(disk, id, keyring.masters(), claims, progress);
+        let known =
+            (claims.remove(&id).unwrap_or_default(), dropped.remove(&id).unwrap_or_default());
+        let mut audit = Audit::new(disk, id, keyring.masters(), known, progress);
         audit.run(&files.remove(&id).unwrap_or_default(), ends.get(&id).copied())?;
         audits.push(audit);
     }
+    tell_of_unsaid(&mut audits);
     let synced = audits.iter().map(|audit| audit.synced_through).max().unwrap_or_default();
     let synced = live.as_ref().map_or(synced, |live| live.synced_through);
     let missing = first_missing(&audits);
@@ -313,6 +321,32 @@ fn first_missing(audits: &[Audit<'_>]) -> Option<CommitNo> {
     None
 }
 
+/// What is gone without a fact that says so was taken, not dropped. A drop that is younger than the last fact is
+/// not held against a journal that was cut at an earlier point.
+fn tell_of_unsaid(audits: &mut [Audit<'_>]) {
+    let journal = audits.iter().find(|audit| audit.id.0 == LogId::JOURNAL);
+    let whole = |audit: &&Audit<'_>| audit.errors.is_empty() && audit.damages.is_empty();
+    let Some((until, told)) = journal.filter(whole).map(|j| (j.last_at, j.told.clone())) else {
+        return;
+    };
+    for audit in audits.iter_mut() {
+        let steps = audit.dropped.ranges().iter().flat_map(|gone| &gone.drops);
+        let steps: Vec<_> = steps.filter(|step| step.at <= until).cloned().collect();
+        for DroppedRange { first, last, .. } in steps {
+            let of_log = told.iter().filter(|(log, ..)| *log == audit.id.0);
+            let within = of_log.filter(|(_, from, to)| first <= *from && *to <= last);
+            let said: u64 = within.map(|(_, from, to)| to.0 - from.0 + 1).sum();
+            if said <= last.0 - first.0 {
+                let message = format!(
+                    "records {first} to {last} are gone, and no fact says that they were dropped"
+                );
+                let (segment, seq) = (None, Some(first));
+                audit.errors.push(LogError { kind: Fault::Corrupt, segment, seq, message });
+            }
+        }
+    }
+}
+
 /// A missing commit is told of one log, and only where no other damage explains it.
 fn tell_of_missing(audits: &mut [Audit<'_>], missing: CommitNo) {
     let explained = audits.iter().any(|a| !a.errors.is_empty() || !a.damages.is_empty());
@@ -360,6 +394,8 @@ fn report(mut audit: Audit<'_>, witness: Witness, live: bool) -> LogReport {
         log: audit.id.0,
         partition: audit.id.1,
         first: audit.first,
+        dropped: audit.dropped.ranges().iter().flat_map(|gone| gone.drops.clone()).collect(),
+        unproven: audit.unproven,
         last: end.checked_sub(1).filter(|last| *last >= audit.first.0).map(Seq),
         records: audit.records,
         root: audit.frontier.root(),

@@ -82,6 +82,7 @@ fn check_start(dir: &Path, whole: usize, expected: &str) {
     let seen = follow_all(&store);
     assert_eq!(seen.iter().filter(|commit| commit.1 == LOG).count(), whole);
     store.append_blocking(append(LOG, &["after"])).unwrap();
+    store.recorded().unwrap();
     store.close().unwrap();
 }
 
@@ -160,7 +161,7 @@ fn a_tail_below_a_checkpoint_is_never_taken_for_torn() {
         let next = store.append_blocking(append(LOG, &["after"])).unwrap();
         assert_eq!(next.first.0, 10, "no place below a checkpoint is given twice");
         assert_eq!(follow_all(&store).len(), whole + 1);
-        // Until its segment is rewritten, each start finds the same damage and tells of it.
+        store.recorded().unwrap();
         store.wait_sealed();
         store.close().unwrap();
         let (_, facts) = Store::open(dir.path(), options()).unwrap();

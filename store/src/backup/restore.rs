@@ -74,6 +74,7 @@ pub fn restore(
     let manifest = choose(&shelf, target, options)?;
     shelf.chain(&manifest.id)?;
     check_signer(manifest, options)?;
+    check_kept(manifest, options)?;
     let newest = fetch::newest_keyring(&shelf, &manifest.node);
     let (holder, entry) = newest.ok_or_else(|| bad(&manifest.id, "it has no keyring"))?;
     let master = fetch::master_key(target, holder, options.master_key.as_deref())?;
@@ -154,6 +155,26 @@ fn check_signer(manifest: &Manifest, options: &RestoreOptions) -> Result<(), Sto
         return Ok(());
     }
     Err(bad(&manifest.id, "its manifest is not signed by the given key"))
+}
+
+/// A point in time before anything that retention had left when the backup was made cannot be had from it.
+fn check_kept(manifest: &Manifest, options: &RestoreOptions) -> Result<(), StoreError> {
+    let Some(until) = options.until else { return Ok(()) };
+    for log in manifest.logs.iter().filter(|log| log.first.0 > 0) {
+        let name = format!("{}/", log.log);
+        let of_log = manifest.files.iter().filter(|file| file.path.starts_with(&name));
+        let first = of_log.filter_map(|file| file.segment.as_ref()).min_by_key(|s| s.first);
+        if first
+            .is_some_and(|first| matches!(until, Until::Commit(last) if last < first.first_commit))
+        {
+            return Err(StoreError::Refused(format!(
+                "of log {} retention had dropped everything up to record {} before backup {} was made: {until} lies \
+                 before that; restore an older backup with --id, or a later point",
+                log.log, log.first, manifest.id
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The folder to build in, with what an earlier try of the very same left there.
