@@ -63,12 +63,16 @@ LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
 
+# The list that an environment was made from lies in it: one of another list, or an unfinished one, is made anew.
 python_packages() {
-    if ! "$CUSTOS_TEST_PYTHON" -c 'import aiosmtpd, confluent_kafka, kafka' 2>/dev/null; then
+    local wanted=tests/py/requirements.txt made=$CACHE/venv/requirements.txt
+    if ! cmp -s "$wanted" "$made"; then
         python3 -m venv --clear "$CACHE/venv"
-        "$CACHE/venv/bin/pip" install -q --disable-pip-version-check -r tests/py/requirements.txt
+        "$CACHE/venv/bin/python" -m pip install -q --disable-pip-version-check -r "$wanted"
+        cp "$wanted" "$made"
     fi
-    "$CACHE/venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -i kafka
+    "$CACHE/venv/bin/python" -m pip list --disable-pip-version-check 2>/dev/null |
+        grep -iE '^(aiosmtpd|confluent-kafka|cryptography|kafka-python|moto|zstandard) '
 }
 
 kafka_jars() {

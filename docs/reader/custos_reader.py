@@ -3,17 +3,17 @@
 holds it against the signed checkpoints. One JSON line a log; exit 1 if anything does not hold.
 
     pip install cryptography zstandard
-    python3 custos_reader.py DATA [--key PUB] [--checkpoint FILE] [--master FILE]
+    python3 custos_reader.py DATA [--key PUB] [--checkpoint FILE] [--master FILE] [--records FILE]
 
---key is what `custos log key` prints; without it, checkpoints are held against the folder's own key.
+--key is what `custos log key` prints; without it, checkpoints are held against the folder's own key. --records writes
+every record in hex, a line each.
 """
-import argparse, base64, hashlib, hmac, itertools, json, pathlib, re, struct, sys, zstandard
+import argparse, base64, hashlib, hmac, itertools, json, os, pathlib, re, struct, sys, zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 COMMIT, BLOCK, DICTIONARY, FOOTER = 1, 2, 3, 4
-
 sha = lambda data: hashlib.sha256(data).digest()
 mac = lambda key, purpose, message=b"": hmac.digest(key, purpose + b"\0" + message, "sha256")
 
@@ -90,7 +90,7 @@ def after(footer):
     (size,), at = numbers(footer, at + nodes, 1)
     return size, edge_of(footer, at)
 
-def read_log(files, masters, claims):
+def read_log(files, masters, claims, out):
     tree, count, faults = None, 0, []
     for path in files:
         data = path.read_bytes()
@@ -109,6 +109,7 @@ def read_log(files, masters, claims):
             for record in records(kind, held, body) if kind in (COMMIT, BLOCK) else []:
                 tree.push(record)
                 count += 1
+                out.write(record.hex() + "\n")
                 if any(root != tree.root() for root in claims.get(tree.size, [])):
                     faults.append(f"the first {tree.size} records are not those of a checkpoint")
     return tree or Tree(), count, faults
@@ -118,7 +119,7 @@ NOTE = re.compile("[^\n/]+/([^\n]+)\n([0-9]+)\n([^\n]+)\n\n\u2014 [^ \n]+ ([^\n]
 def main():
     ask = argparse.ArgumentParser()
     ask.add_argument("data", type=pathlib.Path)
-    for option in ("--key", "--checkpoint", "--master"):
+    for option in ("--key", "--checkpoint", "--master", "--records"):
         ask.add_argument(option)
     ask = ask.parse_args()
     master = bytes.fromhex(pathlib.Path(ask.master or ask.data / "keys/master.key").read_text().strip())
@@ -130,15 +131,15 @@ def main():
     masters = {mac(key, b"custos master key id 1")[:8]: key for key in [master, *keys.get("master", [])]}
     public = ed25519.Ed25519PrivateKey.from_private_bytes(keys["signing"][0]).public_key()
     if ask.key:
-        public = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(ask.key.split()[0].split("+")[-1])[1:])
-    claims, failed = {}, False
+        public = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(ask.key.split()[0].split("+", 2)[2])[1:])
+    claims, failed, out = {}, False, open(ask.records or os.devnull, "w")
     for path in [*ask.data.glob("checkpoints/*.notes"), *map(pathlib.Path, filter(None, [ask.checkpoint]))]:
         for note in NOTE.finditer(path.read_text()):
             public.verify(base64.b64decode(note[4])[4:], note[0].split("\n\n")[0].encode() + b"\n")  # else raises
             claims.setdefault(note[1], {}).setdefault(int(note[2]), []).append(base64.b64decode(note[3]))
     for folder in [*sorted(ask.data.glob("telemetry*")), ask.data / "journal"]:
         held = claims.get(folder.name, {})
-        tree, count, faults = read_log(sorted(folder.glob("[0-9]*.seg")), masters, held)
+        tree, count, faults = read_log(sorted(folder.glob("[0-9]*.seg")), masters, held, out)
         faults += [f"a checkpoint speaks of {size} records" for size in held if size > tree.size]
         line = {"log": folder.name, "records": count, "root": tree.root().hex(), "checkpoints": len(held)}
         print(json.dumps(line | {"faults": faults}))

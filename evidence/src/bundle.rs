@@ -81,6 +81,11 @@ pub struct Proof {
     #[serde(flatten)]
     pub record: Record,
     pub note: String,
+    /// Which leaf it is, and the tree's root in hex: what position and note say too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
 }
 
 /// The last line; without it, the bundle breaks off.
@@ -91,6 +96,19 @@ pub struct End {
     pub lines: u64,
     /// Of all bytes before this line, in hex.
     pub sha256: String,
+}
+
+impl Line {
+    /// Whether a line has nothing in it but what is checked: no field that is unknown or there twice, no second way
+    /// to write the same. A proof may be written in any way, but has no other fields either.
+    pub(crate) fn is_all_of(&self, bytes: &[u8]) -> bool {
+        if let Self::Proof(_) = self {
+            let all = serde_json::from_slice::<Value>(bytes);
+            return all.is_ok_and(|all| serde_json::to_value(self).is_ok_and(|known| known == all));
+        }
+        let written = serde_json::to_vec(self);
+        written.is_ok_and(|written| bytes.strip_suffix(b"\n") == Some(written.as_slice()))
+    }
 }
 
 /// A record on its way into a bundle.

@@ -179,8 +179,16 @@ impl<'a> Check<'a> {
                 self.find(Kind::Form, "it breaks off here, or is longer than a bundle may be");
                 return Ok(());
             }
-            match serde_json::from_slice(&bytes) {
-                Ok(line) => self.take(line),
+            match serde_json::from_slice::<Line>(&bytes) {
+                Ok(line) => {
+                    if !line.is_all_of(&bytes) {
+                        self.find(
+                            Kind::Form,
+                            "it is not written as Custos writes it: not all of it is checked",
+                        );
+                    }
+                    self.take(line);
+                }
                 Err(error) => self.find(Kind::Form, format!("it does not read: {error}")),
             }
             self.digest.update(&bytes);
@@ -221,6 +229,13 @@ impl<'a> Check<'a> {
     fn proof(&mut self, proof: &Proof) {
         self.checkpoint(&proof.note);
         self.record(&proof.record);
+        let (_, at) = place(&proof.record.position).unzip();
+        let root = self.notes.values().next().map(|note| hex(&note.root));
+        let index_holds = proof.index.is_none() || proof.index == at;
+        let root_holds = proof.root.is_none() || proof.root == root;
+        if !index_holds || !root_holds {
+            self.find(Kind::Inclusion, "its index or root is not that of its position and note");
+        }
         (self.ended, self.single) = (true, true);
     }
 

@@ -22,6 +22,10 @@ impl Api {
         Ok(Self { port, token })
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// As `--server` takes it.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

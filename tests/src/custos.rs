@@ -64,8 +64,17 @@ impl Ran {
 
 /// Runs `custos` with these words, without standard input.
 pub fn run<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Result<Ran> {
+    run_in(words, &[])
+}
+
+/// The same with variables of its own in its environment.
+pub fn run_in<W: AsRef<OsStr>>(
+    words: impl IntoIterator<Item = W>,
+    environment: &[(String, String)],
+) -> Result<Ran> {
     let mut command = Command::new(binary());
     command.args(words).stdin(Stdio::null());
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = command.output().with_context(|| {
         format!("cannot run {}; `cargo build -p custos-server` makes it", binary().display())
     })?;

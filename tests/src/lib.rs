@@ -12,6 +12,8 @@ pub mod demo;
 pub mod http;
 pub mod kafka;
 pub mod process;
+pub mod s3;
+pub mod server;
 pub mod stand_in;
 pub mod totals;
 pub mod wait;

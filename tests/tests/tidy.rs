@@ -304,3 +304,26 @@ fn no_file_names_a_registry_or_a_path_of_a_build_machine() -> Result<()> {
     assert_none(&findings, "files that name a registry's host or a machine's path");
     Ok(())
 }
+
+/// Who reads a data folder by FORMAT.md alone has to know what a stored number names.
+#[test]
+fn format_md_has_every_well_known_name_with_its_number() -> Result<()> {
+    let format = fs::read_to_string(root().join("FORMAT.md"))?;
+    let (_, listed) = format.split_once("## 15. Well-known names").context("no section 15")?;
+    let listed: Vec<&str> =
+        listed.split(['·', '\n']).map(str::trim).filter(|name| name.contains('.')).collect();
+    let source = fs::read_to_string(root().join("event/src/ecs.rs"))?;
+    let mut findings = Vec::new();
+    for line in source.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [number, _, name] = words[..] else { continue };
+        if number.parse::<u32>().is_ok() && name.starts_with('"') && name.contains('.') {
+            let wanted = format!("{number} {}", name.trim_matches('"'));
+            if !listed.contains(&wanted.as_str()) {
+                findings.push(wanted);
+            }
+        }
+    }
+    assert_none(&findings, "names of event/src/ecs.rs that FORMAT.md lacks");
+    Ok(())
+}

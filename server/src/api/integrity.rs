@@ -148,7 +148,7 @@ fn integrity(state: &State) -> anyhow::Result<Integrity> {
     });
     let keys = store.public_keys();
     Ok(state.desk.read(|desk| {
-        let Known { heads, refused, verified } = &desk.known;
+        let Known { heads, refused, verified, .. } = &desk.known;
         let last = verified.as_ref().map(ended);
         Integrity {
             logs,
@@ -259,7 +259,13 @@ pub(super) async fn witness(
     .await
 }
 
+/// A head has 250 bytes; other witnesses' signatures below it have about 150 each.
+const NOTE_BYTES_MAX: usize = 4 << 10;
+
 fn read(sent: &SentHead) -> Result<Seen, Problem> {
+    if sent.note.len() > NOTE_BYTES_MAX {
+        return Err(Problem::wrong(format!("note: longer than {NOTE_BYTES_MAX} bytes")));
+    }
     let notes = note::parse_all(&sent.note);
     let notes = notes.map_err(|error| Problem::wrong(format!("note: {error}")))?;
     let Ok([note]) = <[Checkpoint; 1]>::try_from(notes) else {

@@ -4,7 +4,8 @@
 use custos_event::{Actor, Envelope, Fact, Timestamp};
 use custos_evidence::{Checkpoint, Hash, hex, proof::extends, unhex};
 use custos_respond::Rejection;
-use std::collections::{BTreeMap, VecDeque};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Logs of other nodes: far more than a house has, each of about 500 bytes.
 const ORIGINS_MAX: usize = 1_000;
@@ -17,6 +18,9 @@ pub(crate) struct Known {
     /// The newest last.
     pub(crate) refused: VecDeque<Refused>,
     pub(crate) verified: Option<Verified>,
+    /// Every refused head once, by digest: 32 bytes each. Whoever has a signed note can send it again, and can put
+    /// more signatures below it; neither is to make a second fact.
+    told: BTreeSet<Hash>,
 }
 
 /// The newest head of another node's log.
@@ -34,7 +38,6 @@ pub(crate) struct Refused {
     pub(crate) witnessed: u64,
     pub(crate) reason: String,
     pub(crate) at: Timestamp,
-    note: String,
 }
 
 #[derive(Clone)]
@@ -62,9 +65,10 @@ impl Known {
         } else if let Fact::CheckpointRefused { origin, size, witnessed, reason, note } =
             &envelope.fact
         {
-            let (origin, reason, note) = (origin.clone(), reason.clone(), note.clone());
+            self.told.insert(signed(note));
+            let (origin, reason) = (origin.clone(), reason.clone());
             let (size, witnessed) = (*size, *witnessed);
-            self.refused.push_back(Refused { origin, size, witnessed, reason, at, note });
+            self.refused.push_back(Refused { origin, size, witnessed, reason, at });
             if self.refused.len() > REFUSED_MAX {
                 self.refused.pop_front();
             }
@@ -75,6 +79,13 @@ impl Known {
     }
 }
 
+/// The digest of what is signed in a note: origin, size and root.
+fn signed(note: &str) -> Hash {
+    let body = note.split_once("\n\n").map_or(note, |(body, _)| body);
+    Sha256::digest(body).into()
+}
+
+/// The first head of a log is believed, as it has to be: there is nothing yet to hold it against (threat-model.md).
 /// A head that continues the known one is kept; one that contradicts it is kept as proof of that. Nothing
 /// follows from one that is known already, as either.
 pub(crate) fn witness(known: &Known, seen: &Seen) -> Result<Vec<Fact>, Rejection> {
@@ -92,7 +103,11 @@ pub(crate) fn witness(known: &Known, seen: &Seen) -> Result<Vec<Fact>, Rejection
         return Err(Rejection::conflict(text));
     }
     let reason = if *size < head.size {
-        format!("it has {size} records, and had {} before", head.size)
+        // Which of the two cannot be told from here; the fact keeps the note for whoever asks.
+        format!(
+            "it has {size} records, and had {} before: the log was cut back, or an old head was sent again",
+            head.size
+        )
     } else if *size == head.size && *root != head.root {
         format!("its {size} records are not those of before")
     } else if *size == head.size {
@@ -102,7 +117,7 @@ pub(crate) fn witness(known: &Known, seen: &Seen) -> Result<Vec<Fact>, Rejection
     } else {
         format!("its first {} records are not those of before", head.size)
     };
-    if known.refused.iter().any(|refused| refused.note == *note) {
+    if known.told.contains(&signed(note)) {
         return Ok(Vec::new());
     }
     Ok(vec![Fact::CheckpointRefused {
@@ -125,7 +140,8 @@ mod tests {
     use custos_evidence::tree::{Frontier, leaf, node};
 
     fn note(size: u64, root: Hash) -> Checkpoint {
-        let (origin, note) = ("custos-00000000/telemetry".into(), format!("{size} {root:?}"));
+        let origin: String = "custos-00000000/telemetry".into();
+        let note = format!("{origin}\n{size}\n{}\n\n\u{2014} a b\n", hex(&root));
         Checkpoint { origin, size, root, note }
     }
 
@@ -173,5 +189,21 @@ mod tests {
         let other = node(&of(&["a", "x"]), &leaf(b"c"));
         check(&[two, (3, other, 2, &path)], "+!");
         check(&[three, two], "+!");
+    }
+
+    #[test]
+    fn a_refused_head_is_told_once_whatever_stands_below_it() {
+        let (two, three) = (note(2, of(&["a", "b"])), note(3, of(&["a", "b", "c"])));
+        let mut known = Known::default();
+        let mut facts = 0;
+        let more = Checkpoint { note: format!("{}\u{2014} c d\n", two.note), ..two.clone() };
+        for note in [three, two.clone(), two, more] {
+            for fact in witness(&known, &Seen { note, old: 0, path: Vec::new() }).unwrap() {
+                let (at, actor) = (Timestamp(1), Actor::System { part: "witness".into() });
+                known.apply(&Envelope { at, actor, cause: None, fact });
+                facts += 1;
+            }
+        }
+        assert_eq!(facts, 2, "one head is witnessed, one refused");
     }
 }
