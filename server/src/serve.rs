@@ -94,6 +94,10 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let views = start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let upkeep = start_upkeep(config.backup, &opened, &index, tasks)?;
+    // With or without an API: an erasure that was approved is carried out, and heads go to their witnesses.
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cases = Cases::open(&opened.store, &opened.journal()?, clock).map_err(Failure::store)?;
+    let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
     let lags = Arc::default();
@@ -108,8 +112,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
         let views = (views, rules, responding, (lags, upkeep));
+        let watched = (watched, cases);
         let shared = shared(metrics, opened, index, views, watched, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
@@ -138,14 +142,13 @@ fn shared(
         (Desk, Reads),
         (Arc<Lags>, Upkeep),
     ),
-    (witnesses, verifier): (Witnesses, Verifier),
+    ((witnesses, verifier), cases): ((Witnesses, Verifier), Cases),
     lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Arc::new(Auth::open(&opened, lifetime, Arc::clone(&clock))?);
     let journal = opened.journal()?;
-    let cases = Cases::open(&opened.store, &journal, Arc::clone(&clock)).map_err(Failure::store)?;
     let streams = api::stream::places();
     let fields = opened.folder.protection().personal.clone().unwrap_or_default();
     let sealed = crate::privacy::field_names(&fields, &opened.table);

@@ -2,9 +2,11 @@
 //! truth, for destroying a key is the point of some.
 //!
 //! `source`: where the master key comes from. `ring`: the file. `subjects`, `sealed`, `people`: keys of
-//! people and what is sealed under them. `rotate` and `backup`: what is done while nobody writes.
+//! people and what is sealed under them. `rotate` and `backup`: what is done while nobody writes. `expiry`: how long a
+//! copy is worth something.
 
 mod backup;
+mod expiry;
 mod people;
 mod ring;
 mod rotate;
@@ -12,7 +14,8 @@ mod sealed;
 mod source;
 mod subjects;
 
-pub use backup::{BACKUP_DAYS_MAX, BackupError, BackupKey, Restored, restore};
+pub use backup::{BackupError, BackupKey, Restored, restore};
+pub use expiry::KeyDays;
 pub use people::Erased;
 pub use ring::Rotated;
 pub use rotate::rotate;

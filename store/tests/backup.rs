@@ -13,6 +13,7 @@ use custos_store::{
         self, BackupKind, CheckOptions, CreateOptions, Manifest, PrunePolicy, RestoreOptions,
         S3Options, Target, Until,
     },
+    keys::KeyDays,
     tree::{self, Frontier, Hash},
 };
 use std::{
@@ -345,7 +346,7 @@ fn pruning_keeps_what_a_kept_backup_needs() {
     let work = tempfile::tempdir().unwrap();
     let (data, to) = (work.path().join("data"), work.path().join("to"));
     let (seen, made) = history(&data, &to, 8);
-    let keep_one = PrunePolicy { last: 1, daily: 0, weekly: 0, keys_days: 30 };
+    let keep_one = PrunePolicy { last: 1, daily: 0, weekly: 0, keys_days: KeyDays::MAX };
     let now = made[0].created_at;
     let pruned = backup::prune(&target(&to), &keep_one, now).unwrap();
     let gone = [&made[2], &made[1]].map(|manifest| manifest.id.clone());
@@ -398,6 +399,12 @@ fn a_restore_of_an_old_backup_brings_no_destroyed_key_back() {
     let later = custos_event::Timestamp(old.created_at.0 + 40 * 86_400 * 1_000_000_000);
     let pruned = backup::prune(&target(&to), &PrunePolicy::default(), later).unwrap();
     assert_eq!(pruned.keys_expired, [old.id.as_str()]);
+    let too_old = RestoreOptions { now: later, ..RestoreOptions::default() };
+    let refused = restore(&to, &too_old, &work.path().join("late")).unwrap_err().to_string();
+    assert!(refused.contains("--expired-keys"), "{refused}");
+    assert!(!work.path().join("late").exists());
+    let told = RestoreOptions { expired_keys: true, ..too_old };
+    restore(&to, &told, &work.path().join("late")).unwrap();
     assert!(
         !to.join(&old.id).join("keys/keyring").exists(),
         "the old keys are gone from the target"

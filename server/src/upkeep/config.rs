@@ -1,7 +1,10 @@
 //! `[backup]` of the configuration file: as it is written, and once checked.
 
 use anyhow::{Context as _, anyhow, bail};
-use custos_store::backup::{PrunePolicy, S3Options};
+use custos_store::{
+    backup::{PrunePolicy, S3Options},
+    keys::KeyDays,
+};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -70,9 +73,6 @@ fn hour() -> String {
     "1h".into()
 }
 
-/// RELIABILITY §6: a key that was destroyed is in no backup after 30 days.
-const KEYS_DAYS_MAX: u32 = 30;
-
 pub(crate) fn check(raw: RawBackup, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Backup> {
     let every =
         |name: &str, text: &str| seconds(text).with_context(|| format!("{name} = \"{text}\""));
@@ -83,14 +83,17 @@ pub(crate) fn check(raw: RawBackup, below: &impl Fn(PathBuf) -> PathBuf) -> anyh
         drill: every("drill_every", &raw.drill_every)?,
     };
     let standard = PrunePolicy::default();
+    let days = raw.keys_days.unwrap_or(standard.keys_days.get());
+    let keys_days = KeyDays::new(days)
+        .ok_or_else(|| anyhow!("keys_days = {days}; 1 to {} are possible", KeyDays::MAX.get()))?;
     let policy = PrunePolicy {
         last: raw.keep_last.unwrap_or(standard.last),
         daily: raw.keep_daily.unwrap_or(standard.daily),
         weekly: raw.keep_weekly.unwrap_or(standard.weekly),
-        keys_days: raw.keys_days.unwrap_or(standard.keys_days),
+        keys_days,
     };
-    if policy.last == 0 || policy.keys_days == 0 || policy.keys_days > KEYS_DAYS_MAX {
-        bail!("keep_last is at least 1, and keys_days 1 to {KEYS_DAYS_MAX}");
+    if policy.last == 0 {
+        bail!("keep_last is at least 1");
     }
     let s3 = S3Options {
         endpoint: raw.s3.endpoint,

@@ -4,7 +4,7 @@
 use super::{
     catalog::Shelf, check::expired_text, create::is_keys, manifest::Manifest, target::Target,
 };
-use crate::error::StoreError;
+use crate::{error::StoreError, keys::KeyDays};
 use bytes::Bytes;
 use custos_event::{Timestamp, time::NANOS_PER_SEC};
 use std::collections::BTreeSet;
@@ -20,12 +20,12 @@ pub struct PrunePolicy {
     pub daily: u32,
     pub weekly: u32,
     /// Keyrings older than this are let go where a newer backup has one; RELIABILITY §6 wants at most 30.
-    pub keys_days: u32,
+    pub keys_days: KeyDays,
 }
 
 impl Default for PrunePolicy {
     fn default() -> Self {
-        Self { last: 7, daily: 30, weekly: 52, keys_days: 30 }
+        Self { last: 7, daily: 30, weekly: 52, keys_days: KeyDays::MAX }
     }
 }
 
@@ -101,11 +101,10 @@ fn expire_keys(
     (policy, now): (&PrunePolicy, Timestamp),
     pruned: &mut Pruned,
 ) -> Result<(), StoreError> {
-    let oldest = Timestamp(now.0.saturating_sub(i64::from(policy.keys_days).saturating_mul(DAY)));
     let all_but_newest = manifests.split_last().map_or(&[][..], |(_, older)| older);
     for manifest in all_but_newest {
         let id = &manifest.id;
-        if manifest.created_at >= oldest || !kept.contains(id.as_str()) {
+        if !policy.keys_days.are_over(manifest.created_at, now) || !kept.contains(id.as_str()) {
             continue;
         }
         let marker = format!("{id}/{EXPIRED}");

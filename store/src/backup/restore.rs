@@ -14,12 +14,13 @@ use crate::{
     checkpoint,
     disk::Disk,
     error::StoreError,
-    keys::{KeySource, Keyring},
+    keys::{KeyDays, KeySource, Keyring},
     place,
     stream::StreamId,
     verify::{Fault, LogReport, VerifyOptions, verify},
 };
 use bytes::Bytes;
+use custos_event::Timestamp;
 use custos_evidence::Keys;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,10 @@ pub struct RestoreOptions {
     pub master_key: Option<PathBuf>,
     /// Public keys in text, one of which must be that of the manifest.
     pub public_key: Option<String>,
+    /// The time, by which keys are too old to be taken; none are where it is not given.
+    pub now: Timestamp,
+    /// Takes people's keys that are older than [`KeyDays::MAX`].
+    pub expired_keys: bool,
     /// Files of the caller's own to lie in the new folder: name and bytes.
     pub beside: Vec<(String, Vec<u8>)>,
 }
@@ -77,6 +82,7 @@ pub fn restore(
     check_kept(manifest, options)?;
     let newest = fetch::newest_keyring(&shelf, &manifest.node);
     let (holder, entry) = newest.ok_or_else(|| bad(&manifest.id, "it has no keyring"))?;
+    check_age(target, holder, options)?;
     let master = fetch::master_key(target, holder, options.master_key.as_deref())?;
     let ring = fetch::file(target, holder, entry)?;
     let keyring = fetch::keyring(manifest, &ring, &master)?;
@@ -175,6 +181,23 @@ fn check_kept(manifest: &Manifest, options: &RestoreOptions) -> Result<(), Store
         }
     }
     Ok(())
+}
+
+/// Who was erased after the newest keys were backed up comes back with them: not without being told.
+fn check_age(
+    target: &Target,
+    holder: &Manifest,
+    options: &RestoreOptions,
+) -> Result<(), StoreError> {
+    let made = holder.created_at;
+    if options.expired_keys || !KeyDays::MAX.are_over(made, options.now) {
+        return Ok(());
+    }
+    let (url, days) = (target.url(), KeyDays::MAX.get());
+    Err(StoreError::Refused(format!(
+        "the newest keys of {url} are of {made}, older than {days} days: keys of people who were erased since \
+         then would come back; --expired-keys takes them, and those erasures have to be asked for again"
+    )))
 }
 
 /// The folder to build in, with what an earlier try of the very same left there.

@@ -178,6 +178,11 @@ impl Target {
             self.delete(&object.name)?;
             bytes += object.bytes;
         }
+        if let Some(folder) = &self.folder {
+            // What a write that was killed left beside its object is in no list.
+            self.refuse_links(name)?;
+            place::remove_tree(&folder.join(self.key(name)?.as_ref()))?;
+        }
         Ok(bytes)
     }
 }
@@ -249,7 +254,10 @@ mod tests {
         target.put("a/b/three", Bytes::from_static(b"333")).unwrap();
         let (folders, objects) = target.list("a").unwrap();
         assert_eq!((folders, objects.len()), (vec!["a/b".to_owned()], 1));
+        let half = dir.path().join("backups/a/b/four#1");
+        std::fs::write(&half, "half").unwrap();
         assert_eq!(target.delete_folder("a").unwrap(), 4);
+        assert!(!half.exists(), "what a killed write left");
         assert_eq!(target.list("").unwrap(), (Vec::new(), Vec::new()));
     }
 

@@ -2,7 +2,7 @@
 //! more than thirty days, and an expired one is refused. The times are part of what is authenticated.
 
 use super::{
-    KeySource, Keyring, beside,
+    KeyDays, KeySource, Keyring, beside,
     people::{People, file},
     ring::{MASTER, Ring, SUBJECTS},
     source,
@@ -18,9 +18,6 @@ use custos_event::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// RELIABILITY §6: a month, or a restore would undo an erasure that the law gives a month for.
-pub const BACKUP_DAYS_MAX: u32 = 30;
-const SECS_PER_DAY: i64 = 86_400;
 const VERSION: u64 = 1;
 
 /// What a copy is under.
@@ -35,7 +32,7 @@ pub enum BackupKey {
 /// Why there is no copy, or none was restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("a copy of the keyring is kept 1 to {BACKUP_DAYS_MAX} days, not {0}")]
+    #[error("a copy of the keyring is kept 1 to {max} days, not {0}", max = KeyDays::MAX.get())]
     Days(u32),
     #[error("{} expired at {expired}; make newer copies in time, and destroy this one", path.display())]
     Expired { path: PathBuf, expired: Timestamp },
@@ -93,9 +90,7 @@ impl Keyring {
         now: Timestamp,
         days: u32,
     ) -> Result<Vec<u8>, BackupError> {
-        if !(1..=BACKUP_DAYS_MAX).contains(&days) {
-            return Err(BackupError::Days(days));
-        }
+        let lasts = KeyDays::new(days).ok_or(BackupError::Days(days))?;
         let under = match key {
             BackupKey::Master => self.masters.current.clone(),
             BackupKey::File(path) => source::of_file(&self.disk, path, true)?,
@@ -105,7 +100,7 @@ impl Keyring {
         let mut copy = Copy {
             version: VERSION,
             made: now,
-            expires: now.plus_secs(i64::from(days) * SECS_PER_DAY),
+            expires: lasts.end(now),
             under: hex(&under.id),
             salt: hex(&salt),
             sealed: String::new(),
@@ -215,8 +210,7 @@ fn read(
     let sealed = STANDARD.decode(&copy.sealed).map_err(|_| forged())?;
     let key = under.derive(b"custos keyring backup 1", &salt);
     let content = crypt::open_secret(&key, &copy.aad(), &sealed).map_err(|_| forged())?;
-    let latest = copy.made.plus_secs(i64::from(BACKUP_DAYS_MAX) * SECS_PER_DAY);
-    let expired = copy.expires.min(latest);
+    let expired = copy.expires.min(KeyDays::MAX.end(copy.made));
     if now >= expired {
         return Err(BackupError::Expired { path: path.into(), expired });
     }
@@ -239,7 +233,7 @@ fn pairs(content: &Content) -> impl Iterator<Item = (ValueHash, Name, [u8; 16])>
 mod tests {
     use super::*;
 
-    const DAY: i64 = SECS_PER_DAY;
+    const DAY: i64 = 86_400;
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
 
     #[test]

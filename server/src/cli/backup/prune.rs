@@ -3,12 +3,16 @@
 use super::{From, failure, size};
 use crate::{
     clock::SystemClock,
-    exit::{CommandResult, Outcome},
+    exit::{CommandResult, Failure, Outcome},
     output::Output,
 };
+use anyhow::anyhow;
 use clap::Args;
 use custos_event::Clock as _;
-use custos_store::backup::{self, PrunePolicy};
+use custos_store::{
+    backup::{self, PrunePolicy},
+    keys::KeyDays,
+};
 use serde_json::json;
 
 #[derive(Args)]
@@ -25,7 +29,7 @@ pub(in crate::cli) struct Prune {
     #[arg(long, value_name = "N", default_value_t = PrunePolicy::default().weekly)]
     keep_weekly: u32,
     /// Let go of copies of the keyring older than so many days where a newer backup has one.
-    #[arg(long, value_name = "DAYS", default_value_t = PrunePolicy::default().keys_days)]
+    #[arg(long, value_name = "DAYS", default_value_t = KeyDays::MAX.get())]
     keys_days: u32,
     /// End with one line of JSON on stdout.
     #[arg(long)]
@@ -34,11 +38,15 @@ pub(in crate::cli) struct Prune {
 
 impl Prune {
     pub(super) fn run(self) -> CommandResult {
+        let keys_days = KeyDays::new(self.keys_days).ok_or_else(|| {
+            let (days, max) = (self.keys_days, KeyDays::MAX.get());
+            Failure::usage(anyhow!("--keys-days {days}: 1 to {max} are possible"))
+        })?;
         let policy = PrunePolicy {
             last: self.keep_last,
             daily: self.keep_daily,
             weekly: self.keep_weekly,
-            keys_days: self.keys_days,
+            keys_days,
         };
         let pruned = backup::prune(&self.from.target()?, &policy, SystemClock.now());
         let pruned = pruned.map_err(failure)?;

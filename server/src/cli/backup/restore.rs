@@ -30,6 +30,9 @@ pub(in crate::cli) struct Restore {
     data: PathBuf,
     #[command(flatten)]
     keys: Keys,
+    /// Take people's keys that are older than 30 days: who was erased since then has to be erased again.
+    #[arg(long)]
+    expired_keys: bool,
     /// One JSON value a log, which is what it prints anyway.
     #[arg(long)]
     json: bool,
@@ -51,6 +54,8 @@ impl Restore {
             until,
             master_key: self.keys.master_key.clone(),
             public_key: self.keys.public_key()?,
+            now: SystemClock.now(),
+            expired_keys: self.expired_keys,
             beside: vec![(unrecorded::FILE.into(), unrecorded::line(operator(), fact)?)],
         };
         let mut teller = Teller::new("restore");
