@@ -3,6 +3,8 @@
 # last ones.
 #   bash tests/full.sh                 all parts
 #   bash tests/full.sh rules load      the named ones; each is a file of tests/full/
+#   CUSTOS_BIN=target/debug/custos bash tests/full.sh backup    that build instead of a release build; tests then run
+#                                      in the development profile, and figures of time mean little
 # Needs what tests/run.sh installs; a part that needs the recorded data (CUSTOS_SHARED_DATA) says so where it is absent.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,8 +46,16 @@ for name in "${wanted[@]}"; do
 done
 
 say "build"
-cargo build --release -p custos-server
+profile=(--release)
 custos=${CARGO_TARGET_DIR:-target}/release/custos
+if [ -n "${CUSTOS_BIN:-}" ]; then
+    profile=()
+    custos=$CUSTOS_BIN
+    echo "$custos, as it is"
+else
+    cargo build --release -p custos-server -p custos-evidence
+fi
+custos=$(realpath "$custos")
 failed=()
 for name in "${wanted[@]}"; do
     # A shell of its own: a part ends early, or fails, alone.

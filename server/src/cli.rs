@@ -137,7 +137,7 @@ impl Arguments {
     }
 }
 
-pub(crate) use backup::created as backup_created;
+pub(crate) use backup::{created as backup_created, log_name as backup_log_name};
 pub(crate) use log::fault_lines;
 pub(crate) use rules::report_unlinked;
 

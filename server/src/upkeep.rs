@@ -7,6 +7,7 @@ pub(crate) mod book;
 pub(crate) mod config;
 mod drill;
 pub(crate) mod keeper;
+pub(crate) mod listed;
 mod schedule;
 
 pub(crate) use keeper::{Ask, Keeper, Upkeep};

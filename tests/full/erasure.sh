@@ -38,4 +38,6 @@ part_erasure() {
     cargo test -q -p custos-store --lib keys:: || die "store keys"
     cargo test -q -p custos-server --bin custos -- privacy:: || die "privacy"
     cargo test -q -p custos-server --bin custos -- api::tests::past || die "time travel"
+    say "erasure: two people on a real server, and a copy of the keys from before"
+    CUSTOS_BIN=$custos cargo test -q -p custos-tests --test e2e_erasure || die "a real server"
 }

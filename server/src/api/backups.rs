@@ -1,13 +1,17 @@
 //! Backups and drills: what there is, what is being done, and asking for more.
 
-use super::{State, caller::Caller, extract::Json, problem::Problem};
+use super::{State, blocking, caller::Caller, extract::Json, problem::Problem};
 use crate::upkeep::{
     Ask,
     book::{Drilled, Failed, Row},
+    listed::Listed,
 };
 use axum::http::StatusCode;
 use custos_event::Timestamp;
-use custos_store::backup::BackupKind;
+use custos_store::{
+    StoreError,
+    backup::{self, BackupKind, Target},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -95,6 +99,14 @@ pub(super) struct Failure {
     reason: String,
 }
 
+/// Backups as they lie at their place, the oldest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Lying {
+    listed: Vec<Listed>,
+    /// What of a backup does not read.
+    damaged: Vec<String>,
+}
+
 /// Which kind of backup.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +185,24 @@ pub(super) async fn list(state: State) -> Json<Backups> {
     })
 }
 
+/// Reads every manifest at the place where backups go.
+pub(super) async fn listed(state: State) -> Result<Json<Lying>, Problem> {
+    let config = state.upkeep.config().cloned().ok_or_else(no_place)?;
+    blocking(move || {
+        let failed = |error: StoreError| Problem::failed(&anyhow::Error::new(error));
+        let target = Target::open(&config.to, &config.s3, false).map_err(failed)?;
+        let (mut listed, mut damaged) = (Vec::new(), Vec::new());
+        for found in backup::list(&target).map_err(failed)? {
+            match found {
+                Ok(manifest) => listed.push(Listed::of(&manifest)),
+                Err(error) => damaged.push(error.to_string()),
+            }
+        }
+        Ok(Json(Lying { listed, damaged }))
+    })
+    .await
+}
+
 pub(super) async fn create(
     state: State,
     caller: Caller,
@@ -198,11 +228,15 @@ pub(super) async fn drill(state: State, caller: Caller) -> Result<Json<Asked>, P
     ask(&state, caller, Ask::Drill)
 }
 
+fn no_place() -> Problem {
+    let detail =
+        "no place for backups is configured; write [backup] to = \"…\" into the configuration";
+    Problem::new(StatusCode::CONFLICT, detail)
+}
+
 fn ask(state: &State, caller: Caller, ask: Ask) -> Result<Json<Asked>, Problem> {
     if state.upkeep.config().is_none() {
-        let detail =
-            "no place for backups is configured; write [backup] to = \"…\" into the configuration";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
+        return Err(no_place());
     }
     if state.upkeep.ask(ask, caller.actor) {
         return Ok(Json(Asked { asked: true }));

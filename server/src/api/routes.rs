@@ -307,6 +307,8 @@ fn keeping() -> Vec<Route> {
     vec![
         Route::get("/backups", ReadAudit, backups::list, "Backups, newest first, and drills")
             .gives::<backups::Backups>(),
+        Route::get("/backups/listed", ReadAudit, backups::listed, "Backups as they lie")
+            .gives::<backups::Lying>(),
         Route::post("/backups", ManageBackups, backups::create, "Make one now")
             .takes::<backups::NewBackup>()
             .gives::<backups::Asked>(),

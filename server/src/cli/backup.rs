@@ -4,6 +4,7 @@
 mod create;
 mod list;
 mod prune;
+mod remote;
 mod restore;
 mod verify;
 
@@ -12,13 +13,13 @@ pub(crate) use create::event as created;
 use crate::{
     clock::Stopwatch,
     exit::{CommandResult, Failure},
+    remote::Server,
 };
 use clap::{Args, Subcommand};
 use custos_store::{
     StoreError,
-    backup::{LogState, Manifest, Progress, S3Options, Target},
+    backup::{LogState, Progress, S3Options, Target},
 };
-use serde_json::{Value, json};
 use std::{io::IsTerminal as _, path::PathBuf};
 
 #[derive(Subcommand)]
@@ -44,6 +45,31 @@ impl Backup {
             Self::Restore(command) => command.run(),
             Self::Prune(command) => command.run(),
         }
+    }
+}
+
+/// Where backups lie; none where a server is asked, which knows.
+#[derive(Args)]
+struct FromOrServer {
+    /// `file:///PATH`, a path, or `s3://BUCKET/PREFIX` (keys and endpoint from `AWS_*`).
+    #[arg(
+        long,
+        visible_alias = "to",
+        value_name = "URL",
+        required_unless_present = "server",
+        conflicts_with = "server"
+    )]
+    from: Option<String>,
+    #[command(flatten)]
+    data: super::Data,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl FromOrServer {
+    fn target(&self) -> Result<Target, Failure> {
+        let from = self.from.as_deref().unwrap_or_default();
+        Target::open(from, &S3Options::default(), false).map_err(failure)
     }
 }
 
@@ -95,21 +121,7 @@ fn failure(error: StoreError) -> Failure {
     }
 }
 
-/// CLI.md's line of one log of a backup.
-fn log_line(manifest: &Manifest, log: &LogState) -> Value {
-    let folder = format!("{}/", log.log);
-    let files = manifest.files.iter().filter(|file| file.path.starts_with(&folder));
-    json!({
-        "id": manifest.id,
-        "kind": manifest.kind,
-        "log": log_name(log),
-        "records": log.size - log.first.0,
-        "bytes": files.map(|file| file.bytes).sum::<u64>(),
-        "root": log.root,
-    })
-}
-
-fn log_name(log: &LogState) -> String {
+pub(crate) fn log_name(log: &LogState) -> String {
     match log.partition {
         0 => log.log.to_string(),
         partition => format!("{}/{partition}", log.log),

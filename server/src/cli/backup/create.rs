@@ -1,12 +1,14 @@
 //! `custos backup create`.
 
-use super::{Teller, failure, log_line, size};
+use super::{Teller, failure, remote, size};
 use crate::{
     clock::Stopwatch,
     exit::{CommandResult, Failure, Outcome},
     folder::operator,
     output::Output,
+    remote::Server,
     unrecorded,
+    upkeep::listed::Listed,
 };
 use anyhow::Context as _;
 use clap::Args;
@@ -16,21 +18,23 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(in crate::cli) struct Create {
-    /// Where to: `file:///PATH`, a path, or `s3://BUCKET/PREFIX`.
-    #[arg(long, value_name = "URL")]
-    to: String,
+    /// Where to: `file:///PATH`, a path, or `s3://BUCKET/PREFIX`. A server knows where its own go.
+    #[arg(long, value_name = "URL", required_unless_present = "server", conflicts_with = "server")]
+    to: Option<String>,
     /// full: everything; differential: what is new since the last full one; incremental: since the last one.
     #[arg(long, value_name = "KIND", default_value = "full",
         value_parser = ["full", "incremental", "differential"])]
     kind: String,
     /// A configuration file to take along; it is encrypted.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
     config: Option<PathBuf>,
     /// Put the master key into the backup: whoever holds the backup can then read it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     with_master_key: bool,
     #[command(flatten)]
     data: crate::cli::Data,
+    #[command(flatten)]
+    server: Server,
     /// One JSON value a log, which is what it prints anyway.
     #[arg(long)]
     json: bool,
@@ -38,6 +42,9 @@ pub(in crate::cli) struct Create {
 
 impl Create {
     pub(super) fn run(self) -> CommandResult {
+        if let Some(server) = self.server.chosen(&self.data.folder())? {
+            return remote::create(&server, &self.kind);
+        }
         let watch = Stopwatch::start();
         let kind: BackupKind = self.kind.parse().map_err(failure)?;
         let config = self.config.as_ref().map(|path| {
@@ -50,16 +57,17 @@ impl Create {
         if !opened.recovery.is_empty() {
             opened.record_start()?;
         }
-        let target = Target::open(&self.to, &S3Options::default(), true).map_err(failure)?;
+        let to = self.to.unwrap_or_default();
+        let target = Target::open(&to, &S3Options::default(), true).map_err(failure)?;
         let options = CreateOptions { kind, config, with_master_key: self.with_master_key };
         let mut teller = Teller::new("backup");
         let made = opened.store.backup(&target, &options, &mut |progress| teller.tell(progress));
         let manifest = made.map_err(failure)?;
         opened.store.close()?;
         if manifest.kind != kind {
-            eprintln!("{} holds no full backup yet, so this is one", self.to);
+            eprintln!("{to} holds no full backup yet, so this is one");
         }
-        let fact = Fact::Upkeep { event: event(&self.to, &manifest, watch.secs()) };
+        let fact = Fact::Upkeep { event: event(&to, &manifest, watch.secs()) };
         unrecorded::leave(&folder, operator(), fact)?;
         say(&manifest)?;
         let (stored, others) = manifest.bytes();
@@ -80,8 +88,8 @@ impl Create {
 
 fn say(manifest: &Manifest) -> Result<(), Failure> {
     let mut output = Output::new();
-    for log in &manifest.logs {
-        output.json(&log_line(manifest, log))?;
+    for log in &Listed::of(manifest).logs {
+        output.json(log)?;
     }
     Ok(output.flush()?)
 }

@@ -1,6 +1,6 @@
 //! `custos backup verify`.
 
-use super::{From, Keys, Teller, failure, log_name};
+use super::{FromOrServer, Keys, Teller, failure, log_name, remote};
 use crate::{
     exit::{CommandResult, Outcome},
     output::Output,
@@ -12,7 +12,7 @@ use serde_json::json;
 #[derive(Args)]
 pub(in crate::cli) struct Verify {
     #[command(flatten)]
-    from: From,
+    from: FromOrServer,
     /// The backup; without it, every one at the place.
     id: Option<String>,
     #[command(flatten)]
@@ -24,6 +24,9 @@ pub(in crate::cli) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> CommandResult {
+        if let Some(server) = self.from.server.chosen(&self.from.data.folder())? {
+            return remote::verify(&server, self.id.as_deref(), self.json);
+        }
         let options = CheckOptions {
             id: self.id.clone(),
             master_key: self.keys.master_key.clone(),
@@ -44,7 +47,7 @@ impl Verify {
             }
         }
         if reports.is_empty() {
-            eprintln!("{} holds no backup", self.from.from);
+            eprintln!("{} holds no backup", self.from.from.as_deref().unwrap_or_default());
         }
         output.flush()?;
         Ok(Outcome::findings_if(findings))
