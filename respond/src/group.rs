@@ -137,14 +137,13 @@ impl Grouping {
 }
 
 /// What an incident opened by this alert is called, in English and in Chinese: the rule's title and whom it is
-/// about first. The Chinese one is empty where the rule has none.
+/// about first. Where many of a kind are named, it is about where they came from. The Chinese title is empty where
+/// the rule has none.
 pub fn titles(alert: &AlertRef) -> (String, String) {
-    let of = |kind| {
-        let mut named = alert.entities.iter().filter(move |entity: &&Entity| entity.kind == kind);
-        let first = named.next();
-        first.filter(|_| named.count() < CROWD)
-    };
-    let kinds = [
+    let named = |kind| alert.entities.iter().filter(move |entity: &&Entity| entity.kind == kind);
+    let is_crowd = |kind: &EntityKind| named(*kind).count() > CROWD;
+    let of = |kind| Some(kind).filter(|kind| !is_crowd(kind)).and_then(|kind| named(kind).next());
+    let mut kinds = [
         EntityKind::User,
         EntityKind::Credential,
         EntityKind::Card,
@@ -153,6 +152,9 @@ pub fn titles(alert: &AlertRef) -> (String, String) {
         EntityKind::Host,
         EntityKind::Door,
     ];
+    if kinds.iter().any(is_crowd) {
+        kinds.sort_by_key(|kind| *kind != EntityKind::Address);
+    }
     let Some(entity) = kinds.into_iter().find_map(of) else {
         return (alert.title.clone(), alert.title_zh.clone());
     };
@@ -248,7 +250,10 @@ mod tests {
         let card = |n| entity(EntityKind::Card, &format!("card_{n}"));
         let (title, title_zh) = called(vec![address.clone(), card(1)]);
         assert_eq!((&*title, &*title_zh), ("Cards tested: card_1", "试卡：card_1"));
-        let (title, _) = called(vec![address, card(1), card(2), card(3)]);
+        let customer = entity(EntityKind::Customer, "c-1");
+        let (title, _) = called(vec![customer.clone(), address.clone(), card(1)]);
+        assert_eq!(title, "Cards tested: card_1");
+        let (title, _) = called(vec![customer, address, card(1), card(2), card(3)]);
         assert_eq!(title, "Cards tested: 203.0.113.9");
         assert_eq!(called(Vec::new()), ("Cards tested".into(), "试卡".into()));
     }

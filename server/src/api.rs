@@ -56,7 +56,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use caller::Caller;
-use custos_event::{Clock, Fact, LogId, Partition, Seq, Timestamp};
+use custos_event::{Clock, Fact, LogId, Partition, Position, Seq, Timestamp};
 use custos_ingest::kafka::Lags;
 use custos_search::{Index, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -153,6 +153,11 @@ impl State {
     pub(crate) fn events_total(&self) -> u64 {
         let now = || self.opened.store.next_seq(LogId::TELEMETRY, Partition::default());
         self.then.unwrap_or_else(now).0
+    }
+
+    /// Whether an event was in the log at the moment that is seen.
+    pub(crate) fn was_there(&self, at: Position) -> bool {
+        self.then.is_none_or(|end| at.log.is_telemetry() && at.seq < end)
     }
 
     /// A query as it is asked here: it finds sealed values by what they are equal to, and of the past only

@@ -59,8 +59,11 @@ impl Event {
     }
 }
 
-/// One event of the log, if it is still there.
+/// One event of the log, if it is still there; of the past, if it was there.
 pub(crate) fn read(state: &State, at: Position) -> anyhow::Result<Option<ParsedEvent>> {
+    if !state.was_there(at) {
+        return Ok(None);
+    }
     let parser = &mut Parser::new(Arc::clone(&state.opened.table));
     let bytes = state.opened.store.read(at)?;
     let event = bytes.map(|bytes| record::decode(&bytes, parser)).transpose();

@@ -108,7 +108,8 @@ fn events() -> Vec<Route> {
         Route::get("/fields", ReadEvents, events::names, "Names of fields, for completion")
             .gives::<events::NameList>(),
         Route::get("/events/{log}/{partition}/{seq}", ReadEvents, events::one, "One event")
-            .gives::<events::OneEvent>(),
+            .gives::<events::OneEvent>()
+            .with_past(),
         Route::get(
             "/events/{log}/{partition}/{seq}/surrounding",
             ReadEvents,
@@ -116,7 +117,8 @@ fn events() -> Vec<Route> {
             "What the same source sent before and after",
         )
         .query::<events::Around>()
-        .gives::<events::Surrounding>(),
+        .gives::<events::Surrounding>()
+        .with_past(),
         Route::get(
             "/events/{log}/{partition}/{seq}/proof",
             ReadEvents,

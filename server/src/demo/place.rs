@@ -83,12 +83,41 @@ impl Place {
         listen: SocketAddr,
         stand_ins: &StandIns,
     ) -> Result<String, Failure> {
-        let text = config(listen, stand_ins).context("cannot write the configuration");
+        let text = self.config(listen, stand_ins).context("cannot write the configuration");
         let text = text.map_err(Failure::input)?;
         let file = self.path.join("custos.toml");
         fs::write(&file, &text)
             .with_context(|| format!("cannot write {}", file.display()))
             .map_err(Failure::input)?;
+        Ok(text)
+    }
+
+    /// A port of 0 is any that is free.
+    fn config(&self, listen: SocketAddr, stand_ins: &StandIns) -> Result<String, std::fmt::Error> {
+        let mut text =
+            String::from("# Written by custos demo; each start writes it anew.\ndata = \"data\"\n");
+        write!(text, "\n[http]\nlisten = \"{listen}\"\n\n[listener]\nlisten = \"127.0.0.1:0\"\n")?;
+        for topic in Topic::ALL {
+            let (name, source) = (topic.name(), source(topic));
+            write!(text, "[[listener.topics]]\nname = \"{name}\"\nsource = \"{source}\"\n")?;
+        }
+        text.push_str("\n[rules]\nfolders = [\"rules/detections\"]\n");
+        text.push_str(RESPOND);
+        for (name, address) in stand_ins.addresses() {
+            write!(
+                text,
+                "[[respond.endpoints]]\nname = \"{name}\"\nurl = \"http://{address}\"\n\
+                 token_file = \"stand-ins/token\"\n"
+            )?;
+        }
+        text.push_str(MAIL);
+        text.push_str(WITNESS);
+        let backups = self.path.join("backups");
+        write!(
+            text,
+            "\n[backup]\nto = \"file://{}\"\nincremental_every = \"5m\"\ndrill_every = \"never\"\n",
+            backups.display()
+        )?;
         Ok(text)
     }
 }
@@ -110,27 +139,13 @@ soc = ["soc@bank.example"]
 branch = ["security.desk@bank.example"]
 "#;
 
-/// A port of 0 is any that is free.
-fn config(listen: SocketAddr, stand_ins: &StandIns) -> Result<String, std::fmt::Error> {
-    let mut text =
-        String::from("# Written by custos demo; each start writes it anew.\ndata = \"data\"\n");
-    write!(text, "\n[http]\nlisten = \"{listen}\"\n\n[listener]\nlisten = \"127.0.0.1:0\"\n")?;
-    for topic in Topic::ALL {
-        let (name, source) = (topic.name(), source(topic));
-        write!(text, "[[listener.topics]]\nname = \"{name}\"\nsource = \"{source}\"\n")?;
-    }
-    text.push_str("\n[rules]\nfolders = [\"rules/detections\"]\n");
-    text.push_str(RESPOND);
-    for (name, address) in stand_ins.addresses() {
-        write!(
-            text,
-            "[[respond.endpoints]]\nname = \"{name}\"\nurl = \"http://{address}\"\n\
-             token_file = \"stand-ins/token\"\n"
-        )?;
-    }
-    text.push_str(MAIL);
-    Ok(text)
-}
+/// In a house of one's own it lies on another machine.
+const WITNESS: &str = r#"
+[[witness]]
+kind = "folder"
+name = "second folder"
+path = "witness"
+"#;
 
 /// What the events of a topic are.
 fn source(topic: Topic) -> &'static str {

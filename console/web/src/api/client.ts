@@ -53,8 +53,8 @@ export function setAsOf(moment: string): void {
   asOf = moment;
 }
 
-/** What can be asked as of another time; the rest (the session, accounts) is of now. */
-const HAS_PAST = /^\/(alerts|incidents|overview|sources|rules|runs|effects|tasks|events|search|count)(\/|$)/;
+/** What can be asked as of another time; the rest (the session, accounts, proofs against the newest signed head) is of now. */
+const HAS_PAST = /^\/(alerts|incidents|overview|sources|rules|runs|effects|tasks|events|search|count)(\/(?!.*\/(proof|evidence)$)|$)/;
 
 export type Query = Record<string, string | number | boolean | undefined | null>;
 

@@ -1,8 +1,12 @@
 //! The past is what the API answered when it was the present.
 
 use super::*;
-use crate::folder::append_facts;
+use crate::{folder::append_facts, pipeline::intake::StoreIntake};
 use custos_event::{Alert, Fact, Position, RuleId, Seq, respond::Verdict};
+use custos_ingest::{
+    Batch, Intake as _,
+    decode::{Decoder, SourceType},
+};
 
 fn alert(nth: u8) -> Alert {
     serde_json::from_value(serde_json::json!({
@@ -91,4 +95,34 @@ async fn the_past_is_asked_only_where_there_is_one_and_changed_nowhere() {
     assert_eq!(server.send(change).await.status, StatusCode::BAD_REQUEST);
     let before = server.get("/alerts?as_of=1970-01-01T00:00:00Z", &lead).await;
     assert_eq!((before.status, &before.body["total"]), (StatusCode::OK, &0.into()));
+}
+
+/// One line of one source, stored; the commit that holds it.
+fn store_line(state: &State, line: &'static [u8]) -> u64 {
+    let table = Arc::clone(&state.opened.table);
+    let options = state.opened.decoding(SourceType::Json, "kafka:doors".into()).unwrap();
+    let event = Decoder::new(Arc::clone(&table), options).decode(line.into(), state.clock.now());
+    let batch = Batch { events: vec![event], ..Batch::default() };
+    StoreIntake::new(state.opened.store.clone(), table).submit_blocking(batch).unwrap();
+    state.opened.store.last_commit().0
+}
+
+#[tokio::test]
+async fn an_event_opened_by_its_place_was_there_or_was_not() {
+    let server = Server::new();
+    let wei = server.person("wei", &[Role::Analyst]);
+    let first = store_line(&server.state, br#"{"message":"first"}"#);
+    let second = store_line(&server.state, br#"{"message":"second"}"#);
+    let ask = async |path: &str, commit: u64| {
+        server.get(&as_of(&format!("/events/telemetry/0/{path}"), &commit.into()), &wei).await
+    };
+    let seen = ask("0", first).await;
+    assert!(seen.body["raw"].to_string().contains("first"), "{}", seen.body);
+    assert_eq!(ask("1", first).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ask("1/surrounding", first).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ask("1", second).await.status, StatusCode::OK);
+    let after = async |commit| ask("0/surrounding", commit).await.body["after"].clone();
+    assert_eq!(after(first).await.as_array().unwrap().len(), 0);
+    assert_eq!(after(second).await.as_array().unwrap().len(), 1);
+    assert_eq!(ask("0/proof", second).await.status, StatusCode::BAD_REQUEST);
 }
