@@ -1,6 +1,7 @@
 //! What can go wrong, one variant for each thing the caller can do about it.
 
 use custos_event::{Position, commit::ReadError, record::RecordError};
+use serde::Serialize;
 use std::{io, path::PathBuf};
 
 /// Why the index could not be opened, written or asked.
@@ -42,13 +43,40 @@ pub enum SearchError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("query, column {column}: {message}")]
 pub struct QueryError {
+    /// What is wrong, for who says it in another language.
+    pub fault: QueryFault,
     /// Counted in characters, from 1.
     pub column: usize,
     pub message: String,
 }
 
 impl QueryError {
-    pub(crate) fn new(column: usize, message: impl Into<String>) -> Self {
-        Self { column, message: message.into() }
+    pub(crate) fn new(fault: QueryFault, column: usize, message: impl Into<String>) -> Self {
+        Self { fault, column, message: message.into() }
     }
+}
+
+/// What can be wrong with a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryFault {
+    ConditionMissing,
+    EmptyParentheses,
+    NameMissing,
+    NoName,
+    NoOrder,
+    NoSuchOperator,
+    NoTime,
+    NothingFollows,
+    NothingToSearch,
+    OpenParenthesis,
+    OpenQuote,
+    PhraseTooLong,
+    StrayParenthesis,
+    TooDeep,
+    TooLong,
+    TooManyConditions,
+    ValueMissing,
+    WildcardInComparison,
+    WildcardInName,
 }

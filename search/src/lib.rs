@@ -24,7 +24,7 @@ mod values;
 mod writer;
 
 pub use coverage::{Coverage, FieldCoverage};
-pub use error::{QueryError, SearchError};
+pub use error::{QueryError, QueryFault, SearchError};
 pub use histogram::{BUCKETS_MAX, Buckets, Histogram};
 pub use index::{Index, IndexOptions};
 pub use mark::{Mark, MarkError};

@@ -1,7 +1,7 @@
 //! Signs of a query text: words with their escapes, quoted phrases, operators.
 
 use super::pattern::Sign;
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryFault};
 
 /// A word as written, its wildcards told from escaped signs, or a quoted text.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,6 +137,10 @@ impl Lexer {
                 (c, _) => signs.push(Sign::Char(c)),
             }
         }
-        Err(QueryError::new(column, "this quote is never closed; end it with '\"'"))
+        Err(QueryError::new(
+            QueryFault::OpenQuote,
+            column,
+            "this quote is never closed; end it with '\"'",
+        ))
     }
 }

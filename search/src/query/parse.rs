@@ -6,7 +6,7 @@ use super::{
     pattern::Sign,
     test::{Bound, Leaf, Target, Test},
 };
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryFault};
 
 /// A person's query is a line; what a program generates (10,000 addresses) belongs in a list.
 const CHARS_MAX: usize = 32_768;
@@ -18,7 +18,11 @@ const LEAVES_MAX: usize = 1_024;
 pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
     let mut parser = Parser { lexer: Lexer::new(text), leaves: Vec::new(), depth: 0 };
     if parser.lexer.len() > CHARS_MAX {
-        return Err(QueryError::new(CHARS_MAX + 1, format!("longer than {CHARS_MAX} characters")));
+        return Err(QueryError::new(
+            QueryFault::TooLong,
+            CHARS_MAX + 1,
+            format!("longer than {CHARS_MAX} characters"),
+        ));
     }
     parser.lexer.skip_spaces();
     let root = match parser.lexer.peek() {
@@ -26,7 +30,11 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
         Some(_) => parser.or(None)?,
     };
     if parser.lexer.peek().is_some() {
-        return Err(QueryError::new(parser.lexer.column(), "this ')' closes nothing"));
+        return Err(QueryError::new(
+            QueryFault::StrayParenthesis,
+            parser.lexer.column(),
+            "this ')' closes nothing",
+        ));
     }
     let sees_rejected = parser.leaves.iter().any(|leaf| leaf.target.shows_rejected());
     Ok(Query { root, leaves: parser.leaves, sees_rejected, before: None })
@@ -44,7 +52,7 @@ impl Parser {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             let message = format!("nested deeper than {DEPTH_MAX} parentheses");
-            return Err(QueryError::new(self.lexer.column(), message));
+            return Err(QueryError::new(QueryFault::TooDeep, self.lexer.column(), message));
         }
         let mut nodes = vec![self.and(field)?];
         while self.lexer.sees_keyword("or") {
@@ -89,7 +97,7 @@ impl Parser {
         if matches!(self.lexer.peek(), None | Some(')')) {
             let message =
                 format!("nothing follows '{name}'; to search for the word, write \"{name}\"");
-            return Err(QueryError::new(column, message));
+            return Err(QueryError::new(QueryFault::NothingFollows, column, message));
         }
         Ok(())
     }
@@ -100,13 +108,17 @@ impl Parser {
             return self.parenthesis(column, field);
         }
         if self.lexer.peek() == Some(')') {
-            return Err(QueryError::new(column, "a condition is missing before this ')'"));
+            return Err(QueryError::new(
+                QueryFault::ConditionMissing,
+                column,
+                "a condition is missing before this ')'",
+            ));
         }
         let word = self.lexer.word(field.is_none())?;
         if ["and", "or"].iter().any(|keyword| word.is_keyword(keyword)) {
             let message =
                 "a condition is missing before this operator; to search for the word, quote it";
-            return Err(QueryError::new(column, message));
+            return Err(QueryError::new(QueryFault::ConditionMissing, column, message));
         }
         match field {
             Some(field) => self.value(field, &word),
@@ -117,13 +129,21 @@ impl Parser {
     fn parenthesis(&mut self, column: usize, field: Option<&Target>) -> Result<Node, QueryError> {
         self.lexer.skip_spaces();
         if self.lexer.peek() == Some(')') {
-            return Err(QueryError::new(column, "nothing stands between these parentheses"));
+            return Err(QueryError::new(
+                QueryFault::EmptyParentheses,
+                column,
+                "nothing stands between these parentheses",
+            ));
         }
         let node = self.or(field)?;
         if self.lexer.eat(')') {
             return Ok(node);
         }
-        Err(QueryError::new(column, "this '(' is never closed; end it with ')'"))
+        Err(QueryError::new(
+            QueryFault::OpenParenthesis,
+            column,
+            "this '(' is never closed; end it with ')'",
+        ))
     }
 
     /// What a word outside any field begins: `field:…`, `field >= …`, or free text.
@@ -147,7 +167,11 @@ impl Parser {
             self.lexer.skip_spaces();
             let value = self.lexer.word(false)?;
             if value.signs.is_empty() && !value.quoted {
-                return Err(QueryError::new(column, "a value is missing after this operator"));
+                return Err(QueryError::new(
+                    QueryFault::ValueMissing,
+                    column,
+                    "a value is missing after this operator",
+                ));
             }
             let test = Test::range(&target, bound, &value)?;
             return self.leaf(target, test, column);
@@ -156,7 +180,7 @@ impl Parser {
             && !word.quoted
         {
             let message = "no such operator; write field:value, or not field:value";
-            return Err(QueryError::new(word.column, message));
+            return Err(QueryError::new(QueryFault::NoSuchOperator, word.column, message));
         }
         self.value(&Target::Text, word)
     }
@@ -164,7 +188,7 @@ impl Parser {
     fn value(&mut self, target: &Target, word: &Word) -> Result<Node, QueryError> {
         if word.signs.is_empty() && !word.quoted {
             let message = "a value is missing after ':'; field:* asks whether the field exists";
-            return Err(QueryError::new(word.column, message));
+            return Err(QueryError::new(QueryFault::ValueMissing, word.column, message));
         }
         let test = Test::of(target, word)?;
         if test == Test::Exists && *target == Target::Text {
@@ -175,7 +199,11 @@ impl Parser {
 
     fn leaf(&mut self, target: Target, test: Test, column: usize) -> Result<Node, QueryError> {
         if self.leaves.len() >= LEAVES_MAX {
-            return Err(QueryError::new(column, format!("more than {LEAVES_MAX} conditions")));
+            return Err(QueryError::new(
+                QueryFault::TooManyConditions,
+                column,
+                format!("more than {LEAVES_MAX} conditions"),
+            ));
         }
         self.leaves.push(Leaf { target, test });
         Ok(Node::Leaf(self.leaves.len() - 1))
@@ -186,16 +214,16 @@ impl Parser {
 fn name(word: &Word) -> Result<Target, QueryError> {
     let Some(name) = word.literal() else {
         let message = "a field's name has no wildcards; join several fields with 'or'";
-        return Err(QueryError::new(word.column, message));
+        return Err(QueryError::new(QueryFault::WildcardInName, word.column, message));
     };
     let first = name.chars().next();
     if first.is_none() {
         let message = "a field's name is missing here; to search for signs, quote them";
-        return Err(QueryError::new(word.column, message));
+        return Err(QueryError::new(QueryFault::NameMissing, word.column, message));
     }
     if !first.is_some_and(|c| c.is_alphabetic() || c == '_' || c == '@') && !word.quoted {
         let message = format!("'{name}' is no field's name; to search for text with ':', quote it");
-        return Err(QueryError::new(word.column, message));
+        return Err(QueryError::new(QueryFault::NoName, word.column, message));
     }
     Ok(Target::named(&name))
 }

@@ -5,7 +5,7 @@ use super::{
     pattern::{Pattern, Sign},
     words::{WORD_CHARS_MAX, Words, fold, folds_to, is_ideograph},
 };
-use crate::error::QueryError;
+use crate::error::{QueryError, QueryFault};
 use custos_event::{Timestamp, ValueRef};
 use ipnet::IpNet;
 use std::{
@@ -172,14 +172,14 @@ impl Test {
         let pattern = Pattern::new(&word.signs);
         if *target == Target::Text {
             let message = "free text has no order; compare a field";
-            return Err(QueryError::new(word.column, message));
+            return Err(QueryError::new(QueryFault::NoOrder, word.column, message));
         }
         if matches!(target, Target::Time | Target::Received) {
             return instant(&pattern, word.column).map(|at| Self::Compare(bound, Limit::Time(at)));
         }
         let (Some(text), Some(folded)) = (word.literal(), pattern.literal()) else {
             let message = "a comparison takes no wildcards; escape the sign with '\\'";
-            return Err(QueryError::new(word.column, message));
+            return Err(QueryError::new(QueryFault::WildcardInComparison, word.column, message));
         };
         let limit = if let Some(number) = number(&text) {
             Limit::Number(number)
@@ -197,7 +197,11 @@ impl Test {
 fn instant(pattern: &Pattern, column: usize) -> Result<Timestamp, QueryError> {
     let text = pattern.literal().unwrap_or_default().to_ascii_uppercase();
     text.parse().map_err(|_| {
-        QueryError::new(column, "no time; write RFC 3339, as in 2026-11-24T08:00:00Z, no wildcards")
+        QueryError::new(
+            QueryFault::NoTime,
+            column,
+            "no time; write RFC 3339, as in 2026-11-24T08:00:00Z, no wildcards",
+        )
     })
 }
 
@@ -251,11 +255,11 @@ fn phrase(signs: &[Sign], column: usize) -> Result<Test, QueryError> {
         words.iter().filter(|word| is_word(word)).map(|word| one_word(word)).collect();
     if tests.is_empty() {
         let message = "no letter or digit to search for";
-        return Err(QueryError::new(column, message));
+        return Err(QueryError::new(QueryFault::NothingToSearch, column, message));
     }
     if tests.len() > PHRASE_WORDS_MAX {
         let message = format!("a phrase of more than {PHRASE_WORDS_MAX} words; search for a part");
-        return Err(QueryError::new(column, message));
+        return Err(QueryError::new(QueryFault::PhraseTooLong, column, message));
     }
     Ok(Test::Words(tests))
 }

@@ -25,9 +25,7 @@ pub(super) fn span(
 }
 
 pub(super) fn query(state: &State, text: &str) -> Result<Query, Problem> {
-    let query = Query::parse(text);
-    let query = query.map_err(|error| Problem::wrong(error.to_string()).at_column(error.column))?;
-    Ok(state.prepare(query))
+    Ok(state.prepare(Query::parse(text)?))
 }
 
 pub(super) fn failed(error: SearchError) -> Problem {

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use custos_search::{QueryError, QueryFault};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::error;
@@ -24,6 +25,10 @@ pub(crate) struct Problem {
     /// Where in the query, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
+    /// What is wrong with the query, as a word that does not change: `open_parenthesis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    fault: Option<QueryFault>,
     /// After a conflict: what is true now.
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<Box<Value>>,
@@ -39,6 +44,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             column: None,
+            fault: None,
             now: None,
             retry_after_secs: None,
         }
@@ -90,10 +96,12 @@ impl Problem {
         let detail = "the server could not answer; its log says why";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
+}
 
-    #[must_use]
-    pub(crate) fn at_column(self, column: usize) -> Self {
-        Self { column: Some(column), ..self }
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let (column, fault) = (Some(error.column), Some(error.fault));
+        Self { column, fault, ..Self::wrong(error.to_string()) }
     }
 }
 

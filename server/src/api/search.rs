@@ -2,7 +2,7 @@
 
 use super::{
     State,
-    asking::remember,
+    asking::{query, remember},
     blocking,
     caller::Caller,
     extract::{Json, Query as Parameters},
@@ -58,9 +58,8 @@ impl Ask {
             read.map_err(|error| Problem::wrong(format!("{name}: {error}")))
         };
         let (from, to) = (time("from", &self.from)?, time("to", &self.to)?);
-        let query = Query::parse(&self.query)
-            .map_err(|error| Problem::wrong(error.to_string()).at_column(error.column))?;
-        Ok((state.prepare(query), SearchRequest { from, to, limit: self.limit }))
+        let query = query(state, &self.query)?;
+        Ok((query, SearchRequest { from, to, limit: self.limit }))
     }
 }
 

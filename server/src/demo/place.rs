@@ -61,7 +61,7 @@ impl Place {
     }
 
     fn fill(&self) -> anyhow::Result<()> {
-        for folder in [self.outbox(), self.stand_ins()] {
+        for folder in [self.outbox(), self.stand_ins(), self.path.join("witness")] {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }

@@ -7,6 +7,7 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly column?: number,
+    readonly fault?: string,
   ) {
     super(detail || title);
   }
@@ -70,8 +71,8 @@ export function withQuery(path: string, query: Query = {}): string {
 async function problemOf(response: Response): Promise<Problem> {
   const text = await response.text();
   try {
-    const body = JSON.parse(text) as { title?: string; detail?: string; column?: number };
-    return new Problem(response.status, body.title ?? "", body.detail ?? "", body.column);
+    const body = JSON.parse(text) as { title?: string; detail?: string; column?: number; fault?: string };
+    return new Problem(response.status, body.title ?? "", body.detail ?? "", body.column, body.fault);
   } catch {
     return new Problem(response.status, response.statusText, "");
   }

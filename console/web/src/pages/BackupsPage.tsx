@@ -8,7 +8,7 @@ import { IconCheck, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
 import { size } from "../lib/format";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
-import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
+import { Ago, Chip, Outside, Page, Panel, Stamp } from "../ui/parts";
 import { useAct } from "../ui/useAct";
 
 const KINDS = ["full", "differential", "incremental"] as const;
@@ -47,8 +47,7 @@ function Verified({ backup }: { backup: Backup }) {
 function Drilled({ drill }: { drill: BackupsAnswer["drill"] }) {
   const { t } = useSpeech();
   return (
-    <section className="panel" aria-label={t("backups.lastDrill")}>
-      <h2>{t("backups.lastDrill")}</h2>
+    <Panel title={t("backups.lastDrill")}>
       {!drill ? <p className="quiet">{t("backups.noDrill")}</p> : (
         <p className="line">
           {drill.ok ? <IconCheck size={16} aria-hidden /> : <IconWarn size={16} aria-hidden />}
@@ -57,7 +56,7 @@ function Drilled({ drill }: { drill: BackupsAnswer["drill"] }) {
         </p>
       )}
       {drill && !drill.ok ? <ul>{drill.errors.map((error) => <li key={error}><Outside text={error} /></li>)}</ul> : null}
-    </section>
+    </Panel>
   );
 }
 

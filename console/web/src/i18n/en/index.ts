@@ -2,6 +2,7 @@
 import { frame } from "./frame";
 import { integrity } from "./integrity";
 import { keeping } from "./keeping";
+import { query } from "./query";
 import { work } from "./work";
 
-export const en = { ...frame, ...work, ...integrity, ...keeping } as const;
+export const en = { ...frame, ...work, ...integrity, ...keeping, ...query } as const;

@@ -2,6 +2,7 @@
 import { frame } from "./frame";
 import { integrity } from "./integrity";
 import { keeping } from "./keeping";
+import { query } from "./query";
 import { work } from "./work";
 
-export const zh = { ...frame, ...work, ...integrity, ...keeping };
+export const zh = { ...frame, ...work, ...integrity, ...keeping, ...query };

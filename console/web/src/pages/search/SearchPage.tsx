@@ -56,7 +56,7 @@ function useFound(q: string, range: { from?: string; to?: string }, active: bool
 }
 
 export function SearchPage() {
-  const { t, n } = useSpeech();
+  const { t, n, term } = useSpeech();
   const [url, setUrl] = useUrl();
   const q = url.q ?? "";
   const range: Range = useMemo(() => ({ from: url.from ?? "-24h", to: url.to ?? "" }), [url.from, url.to]);
@@ -83,7 +83,7 @@ export function SearchPage() {
   const shown: LogEvent[] = live ? tail.events : found;
   const firstPage = events.data?.pages[0];
   const problem = events.error instanceof Problem ? events.error : undefined;
-  const error = problem?.column ? { column: problem.column, message: problem.detail.replace(/^query, column \d+: /, "") } : undefined;
+  const error = problem?.column ? { column: problem.column, message: term("query", problem.fault) } : undefined;
 
   const run = useCallback((query: string) => {
     rememberQuery(query);

@@ -1,0 +1,22 @@
+// What is wrong with a query, by the server's word for it.
+export const query = {
+  "query.condition_missing": "A condition is missing before this; to search for the word itself, quote it",
+  "query.empty_parentheses": "Nothing stands between these parentheses",
+  "query.name_missing": "A field's name is missing here; to search for signs, quote them",
+  "query.no_name": "This is no field's name; to search for text with ':', quote it",
+  "query.no_order": "Free text has no order; compare a field",
+  "query.no_such_operator": "No such operator; write field:value, or not field:value",
+  "query.no_time": "No time; write RFC 3339, as in 2026-11-24T08:00:00Z, without wildcards",
+  "query.nothing_follows": "Nothing follows this operator; to search for the word itself, quote it",
+  "query.nothing_to_search": "There is no letter or digit to search for",
+  "query.open_parenthesis": "This '(' is never closed; end it with ')'",
+  "query.open_quote": "This quote is never closed; end it with '\"'",
+  "query.phrase_too_long": "The phrase has too many words; search for a part of it",
+  "query.stray_parenthesis": "This ')' closes nothing",
+  "query.too_deep": "Parentheses are nested too deep",
+  "query.too_long": "The query is too long",
+  "query.too_many_conditions": "The query has too many conditions",
+  "query.value_missing": "A value is missing here; field:* asks whether the field exists",
+  "query.wildcard_in_comparison": "A comparison takes no wildcards; escape the sign with '\\'",
+  "query.wildcard_in_name": "A field's name has no wildcards; join several fields with 'or'",
+};
