@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Reads a Custos data folder by what FORMAT.md says, without Custos: decrypts every record, makes the tree anew, and
-holds it against the signed checkpoints. One JSON line a log; exit 1 if anything does not hold.
+holds it against the signed checkpoints. One JSON line a log; exit 1 if anything does not hold. Gaps in the middle of a
+log (14) are faults to it.
 
     pip install cryptography zstandard
     python3 custos_reader.py DATA [--key PUB] [--checkpoint FILE] [--master FILE] [--records FILE]
 
---key is what `custos log key` prints; without it, checkpoints are held against the folder's own key. --records writes
-every record in hex, a line each.
+--key is what `custos log key` prints, else the folder's own key; --records writes every record in hex, a line each.
 """
 import argparse, base64, hashlib, hmac, itertools, json, os, pathlib, re, struct, sys, zstandard
 from cryptography.exceptions import InvalidTag

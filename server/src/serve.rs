@@ -52,6 +52,10 @@ pub(crate) struct Started {
     pub(crate) events: u64,
 }
 
+/// What still waits on a thread of its own then waits for somebody else: a witness or a mail server that does not
+/// answer. It would be waited for without end.
+const ABANDON_AFTER: Duration = Duration::from_secs(1);
+
 pub(crate) fn run(config: Config, folder: &Folder) -> CommandResult {
     run_beside(config, folder, |_, _| Ok(()))
 }
@@ -79,6 +83,7 @@ pub(crate) fn run_beside(
     });
     // Followers wait for commits: they must have ended before the store goes.
     store.close()?;
+    runtime.shutdown_timeout(ABANDON_AFTER);
     served.map(|()| Outcome::Done)
 }
 

@@ -57,6 +57,10 @@ impl Witnesses {
         self.lock().clone()
     }
 
+    fn state(&self, index: usize) -> Option<State> {
+        self.lock().get(index).cloned()
+    }
+
     /// The checkpoints that are held elsewhere: log and size.
     pub(crate) fn sizes(&self) -> Vec<(String, u64)> {
         let states = self.lock();

@@ -51,7 +51,7 @@ fn log<'v>(lines: &'v [Value], name: &str) -> &'v Value {
 fn schedule(bucket: &Bucket) -> String {
     format!(
         "[backup]\nto = \"s3://vault/custos\"\nfull_every = \"1h\"\ndifferential_every = \"never\"\n\
-         incremental_every = \"2s\"\ndrill_every = \"never\"\n\
+         incremental_every = \"1s\"\ndrill_every = \"never\"\n\
          [backup.s3]\nendpoint = \"{}\"\nregion = \"us-east-1\"\naccess_key_id = \"{ACCESS_KEY_ID}\"\n\
          secret_access_key_file = \"secret\"\n",
         bucket.endpoint()

@@ -122,7 +122,7 @@ fn a_reader_in_another_language_comes_to_the_same_roots() -> Result<()> {
     // One bit, at places spread over every segment: a fault, or (of what is written twice) the same answer.
     let (mut flips, mut faults) = (0, 0);
     let long = std::env::var_os("CUSTOS_LONG").is_some();
-    let (steps, files) = if long { (40, 100) } else { (5, 3) };
+    let (steps, files) = if long { (40, 100) } else { (3, 3) };
     // The newest last: an open segment, and before it sealed ones.
     for path in segments(data)?.into_iter().rev().take(files) {
         let good = fs::read(&path)?;

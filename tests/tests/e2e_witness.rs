@@ -179,6 +179,29 @@ fn a_witness_that_was_away_gets_what_it_missed() -> Result<()> {
     house.node.stop()
 }
 
+/// One that takes the connection and says nothing more.
+#[test]
+fn a_witness_that_never_answers_keeps_neither_the_others_waiting_nor_the_end() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    ingest(folder.path(), 0..100)?;
+    fs::create_dir(folder.path().join("second"))?;
+    let mute = std::net::TcpListener::bind(("127.0.0.1", free_port()?))?;
+    let port = mute.local_addr()?.port();
+    let config = format!(
+        "[[witness]]\nkind = \"custos\"\nname = \"mute\"\nurl = \"http://127.0.0.1:{port}\"\nevery_secs = 1\n\
+         [[witness]]\nkind = \"folder\"\nname = \"disk\"\npath = \"second\"\nevery_secs = 1\n"
+    );
+    let mut house = Server::start_in(folder, &config)?;
+    let _open = mute.accept()?;
+    for nth in 0..3 {
+        house.api.ship("doors", &doors(100 + nth * 10..110 + nth * 10))?;
+        house.until("the disk", "/integrity", |answer| has_all(answer, "disk"))?;
+    }
+    let answer = house.api.get("/integrity")?;
+    ensure!(state(&answer, "mute")["failures"] == 0, "it had its time before the disk: {answer}");
+    house.node.stop()
+}
+
 /// The reason of the first head that the other Custos refuses.
 fn refused(witness: &Server) -> Result<String> {
     let refused = |answer: &Value| answer["refused"][0]["reason"].is_string();

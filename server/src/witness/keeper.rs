@@ -9,6 +9,7 @@ use custos_event::{Clock, Timestamp};
 use custos_evidence::Checkpoint;
 use custos_respond::effect::World;
 use custos_store::{Store, catalog::Catalog};
+use futures_util::future::join_all;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -45,47 +46,66 @@ pub(crate) fn keep(
     let witnesses = Witnesses::new(witnessing.accepted(), states);
     let (shared, configured) = (witnesses.clone(), witnessing.witnesses.clone());
     let task = async move {
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                _ = look.tick() => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = send_due(&configured, &shared, &means) => {}
-            }
-        }
+        // Each at its own pace: one that does not answer keeps no other waiting.
+        let each = configured.iter().enumerate();
+        let each = each.map(|place| supply(place, &shared, &means, &stop));
+        join_all(each).await;
+        stop.cancelled().await;
+        Ok(())
     };
     Ok((witnesses, task))
 }
 
-async fn send_due(configured: &[Witness], witnesses: &Witnesses, means: &Means) {
-    let now = means.clock.now();
-    let states = witnesses.states();
-    for (index, (witness, state)) in configured.iter().zip(states).enumerate() {
-        if state.next_at > now {
-            continue;
+/// Sends one witness what is due, until the server stops.
+async fn supply(
+    (index, witness): (usize, &Witness),
+    witnesses: &Witnesses,
+    means: &Means,
+    stop: &CancellationToken,
+) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = look.tick() => {}
         }
-        let result = send_one(witness, &state, means, now).await;
-        match &result {
-            Ok(heads) if !heads.is_empty() && state.failures > 0 => {
+        let now = means.clock.now();
+        let Some(state) = witnesses.state(index).filter(|state| state.next_at <= now) else {
+            continue;
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            result = send_one(witness, &state, means, now) => {
+                take_note((index, witness), &state, witnesses, means, (now, result));
+            }
+        }
+    }
+}
+
+/// Tells what came of it, and remembers it.
+fn take_note(
+    (index, witness): (usize, &Witness),
+    state: &State,
+    witnesses: &Witnesses,
+    means: &Means,
+    (now, result): (Timestamp, anyhow::Result<Vec<Checkpoint>>),
+) {
+    match &result {
+        Ok(heads) => {
+            if !heads.is_empty() && state.failures > 0 {
                 info!(witness = witness.name, "a witness takes checkpoints again");
             }
-            Ok(_) => {}
-            Err(error) => {
-                metrics::counter!("custos_witness_failures_total", "witness" => witness.name.clone())
-                    .increment(1);
-                let error = format!("{error:#}");
-                error!(witness = witness.name, error, "a witness was not sent its checkpoints");
-            }
-        }
-        if let Ok(heads) = &result {
             remember(&means.catalog, &witness.name, heads, now);
         }
-        witnesses.change(index, |state| settle(state, witness, now, result));
+        Err(error) => {
+            metrics::counter!("custos_witness_failures_total", "witness" => witness.name.clone())
+                .increment(1);
+            let error = format!("{error:#}");
+            error!(witness = witness.name, error, "a witness was not sent its checkpoints");
+        }
     }
+    witnesses.change(index, |state| settle(state, witness, now, result));
 }
 
 /// Sends the heads that this witness has not got, and says which.
