@@ -35,9 +35,11 @@ const BLOCK_BYTES_MAX: usize = 64 << 10;
 /// A dictionary is 0.1 % of a full segment.
 const DICTIONARY_BYTES_MAX: usize = 64 << 10;
 /// Less raw than eight blocks does not pay for a dictionary.
-const DICTIONARY_RAW_BYTES_MIN: u64 = 8 * BLOCK_BYTES_MAX as u64;
-/// Training reads 4 MiB of samples, about 0.3 s.
-const SAMPLES_BYTES_MAX: u64 = 4 << 20;
+const DICTIONARY_RAW_BYTES_MIN: usize = 8 * BLOCK_BYTES_MAX;
+/// Training takes 4 MiB of samples, about 0.3 s.
+const SAMPLES_BYTES_MAX: usize = 4 << 20;
+/// Frames that samples are taken from: of full ones, 64 to a segment, each; of single events 2 KiB from each.
+const FRAMES_SAMPLED_MAX: usize = 2_048;
 const WRITE_BYTES: usize = 1 << 20;
 
 /// Seals one segment; nothing is changed if that fails or the store closes meanwhile.
@@ -114,27 +116,28 @@ fn rewrite(shared: &Shared, job: &SealJob) -> Result<Option<Vec<u8>>, StoreError
     sealing.finish().map(Some)
 }
 
-/// A dictionary from records spread over the segment; empty where it would not pay.
+/// A dictionary from records spread over the whole segment; empty where it would not pay.
 fn train(old: &Opened, frames: &[BlockRef]) -> Result<Vec<u8>, StoreError> {
-    let stored: u64 = frames.iter().map(|at| u64::from(at.len)).sum();
-    // Frames compress to a fifth or less: reading each n-th one gives about the samples wanted.
-    let step = (stored * 5 / SAMPLES_BYTES_MAX).max(1);
-    let step = usize::try_from(step).unwrap_or(usize::MAX);
-    let (mut samples, mut bytes) = (Vec::new(), 0);
+    let step = frames.len().div_ceil(FRAMES_SAMPLED_MAX).max(1);
+    let share = SAMPLES_BYTES_MAX / frames.len().div_ceil(step).max(1);
+    // Copied, because a record keeps its whole frame in memory.
+    let (mut samples, mut lengths, mut raw) = (Vec::new(), Vec::new(), 0);
     for at in frames.iter().step_by(step) {
-        for (_, record) in old.read_block(at)?.1.iter().filter(|(_, record)| !record.is_empty()) {
-            bytes += record.len() as u64;
-            samples.push(record);
+        let block = old.read_block(at)?.1;
+        let records = || block.iter().map(|(_, record)| record).filter(|record| !record.is_empty());
+        let bytes: usize = records().map(|record| record.len()).sum();
+        // Where the frame's neighbours are as alike as a minute's events are, one in so many tells enough.
+        for record in records().step_by(bytes.div_ceil(share.max(1)).max(1)) {
+            samples.extend_from_slice(&record);
+            lengths.push(record.len());
         }
-        if bytes > SAMPLES_BYTES_MAX {
-            break;
-        }
+        raw += bytes;
     }
-    if bytes.saturating_mul(step as u64) < DICTIONARY_RAW_BYTES_MIN {
+    if raw.saturating_mul(step) < DICTIONARY_RAW_BYTES_MIN {
         return Ok(Vec::new());
     }
     // Too few or too uniform samples train nothing: then there is no dictionary.
-    Ok(zstd::dict::from_samples(&samples, DICTIONARY_BYTES_MAX).unwrap_or_default())
+    Ok(zstd::dict::from_continuous(&samples, &lengths, DICTIONARY_BYTES_MAX).unwrap_or_default())
 }
 
 /// The block being filled.

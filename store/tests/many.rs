@@ -4,10 +4,16 @@
 
 mod common;
 
-use common::*;
+#[path = "../benches/events/mod.rs"]
+mod events;
+
+use common::{twin::Twin, *};
 use custos_event::{Append, Entry, LogId};
-use custos_store::{Store, StoreError};
-use std::collections::BTreeMap;
+use custos_store::{
+    Disk, Store, StoreError,
+    medium::{How, Medium as _},
+};
+use std::{collections::BTreeMap, path::Path};
 
 #[test]
 fn callers_share_frames_and_each_keeps_its_order() {
@@ -106,4 +112,32 @@ fn dropping_the_last_handle_closes_the_store() {
         assert_eq!(clone.append_blocking(append(LogId::JOURNAL, &["x"])).unwrap().first.0, n);
     }
     assert_ok(dir.path());
+}
+
+/// What the sealed segments of 8,000 made events take, appended in batches of so many.
+fn sealed_bytes(events: &[Entry], batch: usize) -> u64 {
+    let disk = Twin::default();
+    let mut wanted = options();
+    wanted.disk = Disk::new(disk.clone());
+    let folder = Path::new("/data");
+    let (store, _) = Store::open(folder, wanted.clone()).unwrap();
+    for entries in events.chunks(batch) {
+        store.append_blocking(Append::new(LogId::TELEMETRY, entries.to_vec())).unwrap();
+    }
+    store.close().unwrap();
+    let (store, _) = Store::open(folder, wanted).unwrap();
+    store.wait_sealed();
+    store.close().unwrap();
+    let files = disk.list(&folder.join("telemetry")).unwrap();
+    files.iter().map(|path| disk.open(path, How::Read).unwrap().len().unwrap()).sum()
+}
+
+#[test]
+fn what_arrives_one_by_one_takes_no_more_room_once_it_is_sealed() {
+    let events = events::made(8_000);
+    let raw: u64 = events.iter().map(|entry| entry.bytes.len() as u64).sum();
+    let (together, alone) = (sealed_bytes(&events, 500), sealed_bytes(&events, 1));
+    println!("sealed: {together} bytes in batches, {alone} one by one, of {raw}");
+    assert!(alone <= together + together / 50, "{alone} one by one, {together} in batches");
+    assert!(alone * 100 <= raw * 17, "{alone} of {raw}");
 }
