@@ -22,8 +22,16 @@ fn alert(nth: u8) -> Alert {
     .unwrap()
 }
 
-const PATHS: [&str; 6] =
-    ["/alerts", "/alerts?status=open", "/incidents", "/runs", "/effects", "/tasks"];
+const PATHS: [&str; 8] = [
+    "/alerts",
+    "/alerts?status=open",
+    "/incidents",
+    "/runs",
+    "/effects",
+    "/tasks",
+    "/sources",
+    "/rules",
+];
 
 fn as_of(path: &str, commit: &Value) -> String {
     let sign = if path.contains('?') { '&' } else { '?' };
