@@ -2,6 +2,7 @@
 //! of the logs' integrity, this node's and others'.
 
 pub(crate) mod export;
+pub(crate) mod heads;
 pub(crate) mod known;
 pub(crate) mod prove;
 pub(crate) mod verification;

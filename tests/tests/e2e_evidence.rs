@@ -267,7 +267,21 @@ fn a_verification_runs_beside_the_server_and_its_outcome_is_a_fact() -> Result<(
         logs.into_iter().find(|log| log["log"] == name).unwrap_or_default()
     };
     ensure!(log(&answer, "telemetry")["records"] == 50, "{answer}");
+    // An auditor's checkpoint and key, taken from the running server; they hold beside it and after.
+    let (url, token) = (server.api.url(), server.token()?);
+    let take = |name: &str| -> Result<String> {
+        let ran = run(["log", name, "--server", &url, "--token", &token])?.done()?;
+        let path = server.path(name);
+        fs::write(&path, ran.stdout)?;
+        Ok(text(&path).to_owned())
+    };
+    let (note, key) = (take("checkpoint")?, take("key")?);
+    let held = ["log", "verify", "--checkpoint", &note, "--key", &key];
+    server.node.run(&held)?.done()?;
     server.node.stop()?;
+    server.node.run(&held)?.done()?;
+    let own = server.keep("own.pub", &["log", "key"])?;
+    ensure!(fs::read(&own)? == fs::read(&key)?, "another key");
     server.node.restart()?;
     server.until("the last one, after a restart", "/integrity", whole)?;
     // A byte of a segment that is changed beside the server: told by the command line, and by the server.

@@ -9,7 +9,10 @@ use super::{
     respond::{name, problem},
 };
 use crate::{
-    evidence::known::{Head, Known, Refused, Seen, Verified},
+    evidence::{
+        heads::{self, SignedHead},
+        known::{Head, Known, Refused, Seen, Verified},
+    },
     folder::system,
     respond::Command,
     witness,
@@ -192,6 +195,21 @@ fn witnessed((origin, head): (&String, &Head)) -> WitnessedLog {
 fn refusal(refused: &Refused) -> RefusedHead {
     let Refused { origin, size, witnessed, reason, at, .. } = refused.clone();
     RefusedHead { origin, size, witnessed, reason, at }
+}
+
+/// The head of each log, signed now.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedHeads {
+    checkpoints: Vec<SignedHead>,
+}
+
+pub(super) async fn checkpoints(state: State) -> Result<Json<SignedHeads>, Problem> {
+    blocking(move || {
+        let signed = heads::sign(&state.opened.store);
+        let checkpoints = signed.map_err(|error| Problem::failed(&anyhow::Error::new(error)))?;
+        Ok(Json(SignedHeads { checkpoints }))
+    })
+    .await
 }
 
 /// Begins to read every byte of every log, and tells how far it is.

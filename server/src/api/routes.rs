@@ -133,6 +133,13 @@ fn integrity() -> Vec<Route> {
     vec![
         Route::get("/integrity", ReadAudit, integrity::show, "Whether the logs are whole")
             .gives::<integrity::Integrity>(),
+        Route::get(
+            "/integrity/checkpoints",
+            ReadAudit,
+            integrity::checkpoints,
+            "The head of each log, signed now",
+        )
+        .gives::<integrity::SignedHeads>(),
         Route::post(
             "/integrity/verification",
             ReadAudit,

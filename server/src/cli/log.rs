@@ -5,16 +5,22 @@ use super::{
     evidence::{ExportIncident, Prove},
 };
 use crate::{
+    evidence::heads,
     exit::{CommandResult, Failure, Outcome},
     folder::Folder,
     hex::hex,
     output::Output,
+    remote::Server,
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use custos_store::{LogError, LogReport, VerifyOptions, verify};
+use serde::Serialize;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 #[derive(Subcommand)]
 pub(super) enum Log {
@@ -49,6 +55,8 @@ pub(super) struct Verify {
 pub(super) struct Checkpoint {
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    server: Server,
     /// One JSON value a log.
     #[arg(long)]
     json: bool,
@@ -58,6 +66,8 @@ pub(super) struct Checkpoint {
 pub(super) struct Key {
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    server: Server,
 }
 
 impl Log {
@@ -112,30 +122,40 @@ impl Verify {
 
 impl Checkpoint {
     fn run(self) -> CommandResult {
-        let opened = existing(&self.data)?.open(false)?;
         let mut output = Output::new();
-        for signed in opened.store.checkpoint()? {
-            if self.json {
-                output.json(&json!({
-                    "log": signed.origin.split_once('/').map_or("", |(_, log)| log),
-                    "size": signed.size,
-                    "root": hex(&signed.root),
-                    "note": signed.note,
-                }))?;
-            } else {
-                output.raw(&signed.note)?;
+        if let Some(remote) = self.server.chosen(&self.data.folder())? {
+            let path = "/api/v1/integrity/checkpoints";
+            let answer = remote.send("GET", path, &serde_json::Value::Null)?;
+            for signed in answer["checkpoints"].as_array().into_iter().flatten() {
+                self.print(&mut output, signed, signed["note"].as_str().unwrap_or_default())?;
             }
+            output.flush()?;
+            return Ok(Outcome::Done);
+        }
+        let opened = existing(&self.data)?.open(false)?;
+        for signed in heads::sign(&opened.store)? {
+            self.print(&mut output, &signed, &signed.note)?;
         }
         output.flush()?;
         opened.store.close()?;
         Ok(Outcome::Done)
     }
+
+    fn print(&self, output: &mut Output, signed: &impl Serialize, note: &str) -> io::Result<()> {
+        if self.json { output.json(signed) } else { output.raw(note) }
+    }
 }
 
 impl Key {
     fn run(self) -> CommandResult {
-        let opened = existing(&self.data)?.open(false)?;
         let mut output = Output::new();
+        if let Some(remote) = self.server.chosen(&self.data.folder())? {
+            let answer = remote.send("GET", "/api/v1/integrity", &serde_json::Value::Null)?;
+            output.raw(answer["keys"].as_str().unwrap_or_default())?;
+            output.flush()?;
+            return Ok(Outcome::Done);
+        }
+        let opened = existing(&self.data)?.open(false)?;
         output.raw(&opened.store.public_keys())?;
         output.flush()?;
         opened.store.close()?;
