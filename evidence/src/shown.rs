@@ -155,9 +155,12 @@ mod tests {
         let mut bytes = vec![1, 1, 0, 0];
         bytes.extend_from_slice(&5_i64.to_le_bytes());
         bytes.extend_from_slice(&7_i64.to_le_bytes());
-        bytes.extend_from_slice(b"\x05doors\x04door\x03\x00\x02");
+        bytes.extend_from_slice(b"\x05doors\x04door\x03\x00\x05");
         bytes.extend_from_slice(b"\x09\x06\x02ab"); // a well-known name, a text
         bytes.extend_from_slice(b"\x00\x01x\x83\x05"); // a name of its own, enrichment, an integer
+        bytes.extend_from_slice(b"\x09\x02"); // a truth
+        bytes.extend_from_slice(b"\x09\x05\0\0\0\0\0\0\0\0"); // a number with a point
+        bytes.extend_from_slice(b"\x09\x07\x00\x03raw"); // what a name of its own already holds
         bytes.extend_from_slice(b"{\"badge\":1}");
         assert_eq!(
             shown("telemetry", &bytes),
