@@ -155,7 +155,8 @@ impl Walk<'_> {
         }
         self.settle(&mut durable)?;
         self.reach_checkpoint(&mut durable)?;
-        let (saved, dropped) = (Some(self.witness.size), std::mem::take(&mut self.dropped));
+        let (saved, dropped) =
+            (Some(self.witness.size), (std::mem::take(&mut self.dropped), last_number));
         let stream = Arc::new(Stream::new(self.id, segments, durable, saved, dropped));
         let jobs = unsealed.into_iter().map(|(opened, frontier)| SealJob {
             stream: Arc::clone(&stream),

@@ -51,7 +51,7 @@ impl Shared {
     pub(crate) fn stream_or_new(&self, id: StreamId) -> Arc<Stream> {
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let dropped = Dropped::default();
+            let dropped = (Dropped::default(), 0);
             Arc::new(Stream::new(id, Vec::new(), Durable::default(), None, dropped))
         };
         Arc::clone(streams.entry(id).or_insert_with(new))

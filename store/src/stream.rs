@@ -40,6 +40,8 @@ pub(crate) struct Stream {
     saved_size: Mutex<Option<u64>>,
     /// Roots of whole subtrees of 65,536 leaves, by their number, once a proof needed them.
     upper: Mutex<BTreeMap<u64, Hash>>,
+    /// The highest number of a file that a start found, also of one that does not read and stays as evidence.
+    found: u64,
     /// What retention let go of.
     dropped: RwLock<Arc<Dropped>>,
     /// Sealed segments whose footers were read, by number.
@@ -52,12 +54,12 @@ impl Stream {
         segments: Vec<Arc<Segment>>,
         durable: Durable,
         saved_size: Option<u64>,
-        dropped: Dropped,
+        (dropped, found): (Dropped, u64),
     ) -> Self {
         let (segments, durable) = (RwLock::new(segments), Mutex::new(durable));
         let (saved_size, upper) = (Mutex::new(saved_size), Mutex::default());
         let (dropped, ends) = (RwLock::new(Arc::new(dropped)), Mutex::default());
-        Self { id, segments, durable, saved_size, upper, dropped, ends }
+        Self { id, segments, durable, saved_size, upper, found, dropped, ends }
     }
 
     pub(crate) fn dropped(&self) -> Arc<Dropped> {
@@ -127,6 +129,6 @@ impl Stream {
     pub(crate) fn last_number(&self) -> u64 {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let last = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
-        last.max(self.dropped().last_number())
+        last.max(self.found).max(self.dropped().last_number())
     }
 }

@@ -340,6 +340,18 @@ fn damage_is_not_let_go() {
     let_go(&store, numbers[0], numbers[0]).unwrap();
 }
 
+/// Whether the journal says that something was dropped.
+fn told(store: &Store) -> bool {
+    let (mut told, end) = (false, store.next_seq(LogId::JOURNAL, P0));
+    let mut take = |_, bytes: bytes::Bytes| {
+        let fact = Envelope::decode(&bytes).unwrap().fact;
+        told |= matches!(fact, Fact::Upkeep { event: UpkeepEvent::SegmentsDropped { .. } });
+        true
+    };
+    store.scan(LogId::JOURNAL, P0, Seq(0), end, &mut take).unwrap();
+    told
+}
+
 /// What a crash left is the whole or the rest, never a part of what was to go.
 fn check_crash(
     disk: &Twin,
@@ -361,6 +373,9 @@ fn check_crash(
     }
     let (left, within) = (records(&store), |at: u64| gone.0 <= at && at <= gone.1);
     let dropped = !store.dropped(LogId::TELEMETRY, P0).is_empty();
+    if told(&store) != dropped {
+        return Err(format!("dropped {dropped}, and the journal says otherwise"));
+    }
     let expected: BTreeMap<_, _> = all.iter().filter(|(at, _)| !dropped || !within(**at)).collect();
     if left.iter().filter(|(at, _)| all.contains_key(at)).collect::<BTreeMap<_, _>>() != expected {
         return Err(format!("dropped {dropped}, and {} records are there", left.len()));

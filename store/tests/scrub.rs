@@ -168,6 +168,22 @@ fn what_no_backup_has_whole_is_left_and_says_why() {
 }
 
 #[test]
+fn a_log_that_went_on_without_its_end_is_not_given_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, data) = backed_up(dir.path());
+    store.close().unwrap();
+    // A checkpoint speaks of its records: the log goes on behind them, and its tree counts them as lost.
+    flip(segments(&data, LogId::TELEMETRY).last().unwrap(), 30);
+    let (store, _) = Store::open(&data, small()).unwrap();
+    grow(&store, 200);
+    let before = records(&store);
+    let report = repair(&store, dir.path());
+    assert!(report.repaired.is_empty(), "{report:?}");
+    assert!(report.left[0].reason.contains("goes on without them"), "{report:?}");
+    assert_eq!(records(&store), before);
+}
+
+#[test]
 fn a_backup_that_was_changed_mends_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (store, data) = backed_up(dir.path());
