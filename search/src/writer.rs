@@ -156,21 +156,22 @@ impl IndexWriter {
         failed.map_or(Ok(events), Err)
     }
 
-    /// Forgets the events below `seq`, which retention has dropped from the log. Takes effect at the next
-    /// commit.
-    pub fn drop_before(
+    /// Forgets the events from `first` up to before `end`, which retention has dropped from the log. Takes effect
+    /// at the next commit.
+    pub fn drop_range(
         &mut self,
         log: LogId,
         partition: Partition,
-        seq: Seq,
+        (first, end): (Seq, Seq),
     ) -> Result<(), SearchError> {
         let fields = &self.index.0.fields;
-        let place = place_number(Position { log, partition, seq });
+        let place = place_number(Position { log, partition, seq: first });
         let here = |at| Bound::Included(Term::from_field_u64(fields.place(), at));
-        let below = Bound::Excluded(Term::from_field_u64(fields.seq(), seq.0));
+        let from = Bound::Included(Term::from_field_u64(fields.seq(), first.0));
+        let below = Bound::Excluded(Term::from_field_u64(fields.seq(), end.0));
         let query = BooleanQuery::new(vec![
             (Occur::Must, Box::new(FastFieldRangeQuery::new(here(place), here(place))) as _),
-            (Occur::Must, Box::new(FastFieldRangeQuery::new(Bound::Unbounded, below)) as _),
+            (Occur::Must, Box::new(FastFieldRangeQuery::new(from, below)) as _),
         ]);
         self.splits
             .delete_query(Box::new(query))

@@ -226,7 +226,7 @@ fn what_retention_dropped_is_neither_found_nor_counted() {
     world.log.drop_before(at(600));
     world.events.retain(|(position, _)| position.seq >= Seq(600));
     let writer = world.writer.as_mut().unwrap();
-    writer.drop_before(LogId::TELEMETRY, Partition(0), Seq(600)).unwrap();
+    writer.drop_range(LogId::TELEMETRY, Partition(0), (Seq(0), Seq(600))).unwrap();
     world.commit(2);
     check_all(&world);
 }

@@ -21,6 +21,7 @@ mod playbooks;
 mod privacy;
 pub(crate) mod problem;
 mod respond;
+mod retention;
 pub(crate) mod route;
 pub(crate) mod routes;
 pub(crate) mod rules;

@@ -6,9 +6,11 @@ mod bench;
 mod demo;
 mod doctor;
 mod evidence;
+mod hold;
 mod ingest;
 mod key;
 mod log;
+mod mend;
 mod playbook;
 mod rebuild;
 mod rules;
@@ -66,6 +68,9 @@ enum Command {
     /// Make, check, restore and let go of backups.
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Place, list and lift legal holds: what they cover is not let go by retention.
+    #[command(subcommand)]
+    Hold(hold::Hold),
     /// Manage the accounts of a running server.
     #[command(subcommand)]
     User(user::User),
@@ -123,6 +128,7 @@ impl Arguments {
             Command::Rebuild(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Backup(command) => command.run(),
+            Command::Hold(command) => command.run(),
             Command::User(command) => command.run(),
             Command::Subject(command) => command.run(),
             Command::Bench(command) => command.run(),

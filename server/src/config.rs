@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) respond: Respond,
     pub(crate) witnessing: Witnessing,
     pub(crate) backup: Option<crate::upkeep::config::Backup>,
+    pub(crate) keeping: crate::upkeep::keeper::Keeping,
 }
 
 /// The built-in Kafka listener.
@@ -119,6 +120,14 @@ impl Config {
                 .map(|raw| crate::upkeep::config::check(raw, &below))
                 .transpose()
                 .context("section [backup]")?,
+            keeping: crate::upkeep::keeper::Keeping {
+                retention: raw
+                    .retention
+                    .map(crate::upkeep::policy::RawRetention::check)
+                    .transpose()
+                    .context("section [retention]")?,
+                scrub: raw.scrub.check().context("section [scrub]")?,
+            },
             key: check_keys(raw.keys, &below)?,
             protect: check_protect(raw.protect)?,
             respond: crate::respond::config::check(raw.respond, &below)

@@ -98,7 +98,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let index = start_indexer(&opened, tasks)?;
     let views = start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
-    let upkeep = start_upkeep(config.backup, &opened, &index, tasks)?;
+    let kept = (config.backup, config.keeping);
+    let upkeep = start_upkeep(kept, &opened, (&index, &responding.0), tasks)?;
     // With or without an API: an erasure that was approved is carried out, and heads go to their witnesses.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cases = Cases::open(&opened.store, &opened.journal()?, clock).map_err(Failure::store)?;
@@ -213,11 +214,11 @@ fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
     Ok(views)
 }
 
-/// Backups and drills, on a thread of their own.
+/// Backups, drills and retention on a thread of their own, and the scrub on another.
 fn start_upkeep(
-    config: Option<crate::upkeep::config::Backup>,
+    config: (Option<crate::upkeep::config::Backup>, keeper::Keeping),
     opened: &Opened,
-    index: &Index,
+    (index, desk): (&Index, &Desk),
     tasks: &mut Tasks,
 ) -> Result<Upkeep, Failure> {
     let parts = keeper::Parts {
@@ -227,9 +228,12 @@ fn start_upkeep(
         table: Arc::clone(&opened.table),
         index: index.clone(),
         journal: opened.journal()?,
+        desk: desk.clone(),
         stop: tasks.stop(),
     };
     let (keeper, upkeep) = Keeper::new(config, parts)?;
+    let scrubber = keeper.scrubber();
+    tasks.spawn_thread("scrub", move || scrubber.run());
     tasks.spawn_thread("upkeep", move || keeper.run());
     Ok(upkeep)
 }

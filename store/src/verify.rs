@@ -20,6 +20,7 @@ use crate::{
 use custos_event::{CommitNo, LogId, Partition, Seq};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
@@ -135,8 +136,26 @@ pub fn verify(dir: &Path, options: &VerifyOptions) -> Result<Vec<LogReport>, Sto
     verify_watched(dir, options, &Progress::default())
 }
 
-/// The same for somebody who watches.
+/// A drop every few seconds would be a fault.
+const TRIALS_MAX: u32 = 3;
+
+/// The same for somebody who watches. Where a file goes while it is read, a server lets it go: then once more.
 pub fn verify_watched(
+    dir: &Path,
+    options: &VerifyOptions,
+    progress: &Progress,
+) -> Result<Vec<LogReport>, StoreError> {
+    let gone = |error: &StoreError| matches!(error, StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound);
+    for _ in 1..TRIALS_MAX {
+        match attempt(dir, options, progress) {
+            Err(error) if gone(&error) => {}
+            done => return done,
+        }
+    }
+    attempt(dir, options, progress)
+}
+
+fn attempt(
     dir: &Path,
     options: &VerifyOptions,
     progress: &Progress,
@@ -148,8 +167,9 @@ pub fn verify_watched(
     let mut claims = kept(disk, dir, &keyring, Lock::is_held(disk, dir))?;
     given(options, &keyring, &mut claims);
     let live = Live::find(disk, dir, keyring.masters())?;
-    let mut dropped = retention::load_all(disk, dir)?;
     let mut files = segments(disk, dir)?;
+    // After the files are listed: what is gone by now and was not then is among them, or is told of here.
+    let mut dropped = retention::load_all(disk, dir)?;
     progress.expect(&files);
     let ids = files.keys().chain(claims.keys()).chain(dropped.keys());
     let ids: BTreeSet<_> = ids.copied().collect();

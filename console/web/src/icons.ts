@@ -6,6 +6,7 @@ export { default as IconIncident } from "@tabler/icons-react/dist/esm/icons/Icon
 export { default as IconEffect } from "@tabler/icons-react/dist/esm/icons/IconLock.mjs";
 export { default as IconSource } from "@tabler/icons-react/dist/esm/icons/IconDatabaseImport.mjs";
 export { default as IconRule } from "@tabler/icons-react/dist/esm/icons/IconListCheck.mjs";
+export { default as IconRetention } from "@tabler/icons-react/dist/esm/icons/IconHourglass.mjs";
 export { default as IconBackup } from "@tabler/icons-react/dist/esm/icons/IconArchive.mjs";
 export { default as IconSun } from "@tabler/icons-react/dist/esm/icons/IconSun.mjs";
 export { default as IconMoon } from "@tabler/icons-react/dist/esm/icons/IconMoon.mjs";

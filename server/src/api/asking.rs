@@ -1,7 +1,7 @@
 //! What the reads of events share: times and queries as they were asked, patience, and the fact of the read.
 
 use super::{State, caller::Caller, problem::Problem};
-use crate::{clock::Stopwatch, when};
+use crate::{clock::Stopwatch, upkeep::tending::dropped_through, when};
 use custos_event::{Fact, Timestamp};
 use custos_search::{Query, SearchError, SearchRequest};
 use std::sync::{
@@ -33,7 +33,7 @@ pub(super) fn failed(error: SearchError) -> Problem {
 }
 
 /// What a person should know of an answer.
-pub(super) fn notes(state: &State, query: &Query) -> Vec<String> {
+pub(super) fn notes(state: &State, query: &Query, from: Option<Timestamp>) -> Vec<String> {
     let sealed = query.partly_asked().filter(|name| state.sealed.contains(*name));
     let note = |name: &str| {
         format!(
@@ -42,6 +42,10 @@ pub(super) fn notes(state: &State, query: &Query) -> Vec<String> {
     };
     let mut notes: Vec<String> = sealed.map(note).collect();
     notes.dedup();
+    let through = dropped_through(&state.opened.store);
+    if let Some(through) = through.filter(|through| from.is_none_or(|from| from <= *through)) {
+        notes.push(format!("events received up to {through} may have been dropped by retention"));
+    }
     notes
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn page(
             took_ms: patience.took_ms(),
             read: page.stats.events_read,
             partial: page.stopped,
-            notes: notes(&state, &query),
+            notes: notes(&state, &query, request.from),
         }))
     })
     .await
@@ -398,7 +398,7 @@ pub(super) async fn one(
 ) -> Result<Json<OneEvent>, Problem> {
     let at = position(place)?;
     blocking(move || {
-        let none = || Problem::not_found(format!("there is no event {at}"));
+        let none = || Problem::no_record(&state.opened.store, at);
         let event = read(&state, at)?.ok_or_else(none)?;
         remember(&state, &caller, Fact::EventRead { position: at });
         let folded = state.views.read();
@@ -442,7 +442,7 @@ pub(super) async fn surrounding(
     let at = position(place)?;
     let n = within("n", ask.n, 100)?;
     blocking(move || {
-        let none = || Problem::not_found(format!("there is no event {at}"));
+        let none = || Problem::no_record(&state.opened.store, at);
         let source = read(&state, at)?.ok_or_else(none)?.header.source;
         let first = Seq(at.seq.0.saturating_sub(AROUND_MAX));
         let before = of_source(&state, at, (first, at.seq), &source, Keep::Last(n))?;

@@ -41,7 +41,7 @@ pub(super) async fn proof(
     let at = position(place)?;
     blocking(move || {
         let proved = prove(&state.opened.store, at)?;
-        let proved = proved.ok_or_else(|| Problem::not_found(format!("there is no event {at}")))?;
+        let proved = proved.ok_or_else(|| Problem::no_record(&state.opened.store, at))?;
         // Reads go on when the disk is full, so a failure is told, not final.
         if let Err(error) = state.record(&caller, vec![Fact::EventRead { position: at }]) {
             error!(error = format!("{error:#}"), "a read could not be recorded");

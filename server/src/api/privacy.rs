@@ -178,7 +178,7 @@ pub(super) async fn reveal(
     let position = Position { log, partition: Partition(partition), seq: Seq(seq) };
     blocking(move || {
         let there = log.is_telemetry().then(|| read(&state, position)).transpose()?.flatten();
-        let event = there.ok_or_else(|| Problem::not_found("there is no such event"))?;
+        let event = there.ok_or_else(|| Problem::no_record(&state.opened.store, position))?;
         let found = reveal_fields(&state.opened.store, &event, &state.opened.table);
         let mut names: Vec<_> = found.iter().map(|(field, ..)| field.clone()).collect();
         names.sort();

@@ -78,6 +78,15 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// 404; or 410, naming when and why, where retention let the record go.
+    pub(super) fn no_record(store: &custos_store::Store, at: custos_event::Position) -> Self {
+        let Some(gone) = store.dropped_at(at) else {
+            return Self::not_found(format!("there is no event {at}"));
+        };
+        let (when, why) = (gone.at, gone.reason);
+        Self::new(StatusCode::GONE, format!("event {at} was dropped by retention on {when}: {why}"))
+    }
+
     /// 409: it was so when it was asked, and is no more; `now` is what is true.
     pub(crate) fn conflict(detail: impl Into<String>, now: impl Serialize) -> Self {
         let now = serde_json::to_value(now).ok().map(Box::new);

@@ -3,14 +3,14 @@
 
 use super::{
     alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
-    privacy,
+    privacy, retention,
     route::{Access, Route},
     rules, runs, search, session, sources, stream, tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, Erase, ManageBackups, ManageUsers, ReadAlerts, ReadAudit, ReadEvents, ReadSources,
-        Respond, Reveal, Triage,
+        Approve, Erase, ManageBackups, ManageUsers, Preserve, ReadAlerts, ReadAudit, ReadEvents,
+        ReadSources, Respond, Reveal, Triage,
     },
     evidence::prove::EventProof,
     line::Line,
@@ -326,6 +326,22 @@ fn keeping() -> Vec<Route> {
             .gives::<backups::Asked>(),
         Route::post("/backups/drill", ManageBackups, backups::drill, "Try a restore out")
             .gives::<backups::Asked>(),
+        Route::get("/retention", ReadEvents, retention::show, "What is kept, let go, and held")
+            .gives::<retention::Retention>(),
+        Route::post("/retention/run", ManageBackups, retention::run, "Let go now of what is due")
+            .gives::<retention::Asked>(),
+        Route::get("/retention/scrub", ReadEvents, retention::scrub_state, "Damage, last scrub")
+            .gives::<retention::Scrub>(),
+        Route::post("/retention/scrub", Preserve, retention::scrub, "Read sealed segments again")
+            .gives::<retention::Scrub>(),
+        Route::post("/retention/repair", Preserve, retention::repair, "Mend from the backup")
+            .gives::<retention::Asked>(),
+        Route::post("/retention/holds", Preserve, retention::place, "Place a legal hold")
+            .takes::<retention::NewHold>()
+            .gives::<retention::HoldShown>(),
+        Route::post("/retention/holds/{hold}/lift", Preserve, retention::lift, "Lift a hold")
+            .takes::<retention::LiftHold>()
+            .gives::<retention::HoldShown>(),
     ]
 }
 

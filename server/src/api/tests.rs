@@ -107,9 +107,10 @@ impl Server {
             table: Arc::clone(&opened.table),
             index: index.clone(),
             journal: journal.clone(),
+            desk: desk.clone(),
             stop: stop.clone(),
         };
-        let (_, upkeep) = Keeper::new(None, parts).unwrap();
+        let (_, upkeep) = Keeper::new((None, keeper::Keeping::default()), parts).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             desk,

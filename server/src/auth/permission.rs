@@ -21,8 +21,10 @@ pub(crate) enum Permission {
     Approve,
     ManageRules,
     ManageUsers,
-    /// Make backups, check them, try them out; hold what retention would let go.
+    /// Make backups, check them, try them out; let go of what retention says.
     ManageBackups,
+    /// Place and lift legal holds; read the log again, and mend it from a backup.
+    Preserve,
     /// Ask for, approve, refuse the erasure of a person.
     Erase,
     /// Read sealed personal values.
@@ -30,12 +32,12 @@ pub(crate) enum Permission {
 }
 
 use Permission::{
-    Approve, Erase, ManageBackups, ManageRules, ManageUsers, ReadAlerts, ReadAudit, ReadEvents,
-    ReadSources, Respond, Reveal, Triage,
+    Approve, Erase, ManageBackups, ManageRules, ManageUsers, Preserve, ReadAlerts, ReadAudit,
+    ReadEvents, ReadSources, Respond, Reveal, Triage,
 };
 
 impl Permission {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         ReadEvents,
         ReadAlerts,
         ReadSources,
@@ -46,6 +48,7 @@ impl Permission {
         ManageRules,
         ManageUsers,
         ManageBackups,
+        Preserve,
         Erase,
         Reveal,
     ];
@@ -62,6 +65,7 @@ impl Permission {
             ManageRules => "manage_rules",
             ManageUsers => "manage_users",
             ManageBackups => "manage_backups",
+            Preserve => "preserve",
             Erase => "erase",
             Reveal => "reveal",
         }
@@ -73,9 +77,17 @@ fn granted(role: Role) -> &'static [Permission] {
         Role::Viewer => &[ReadAlerts, ReadSources],
         Role::Analyst => &[ReadAlerts, ReadSources, ReadEvents, Triage],
         Role::Responder => &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond],
-        Role::Lead => {
-            &[ReadAlerts, ReadSources, ReadEvents, Triage, Respond, Approve, Erase, Reveal]
-        }
+        Role::Lead => &[
+            ReadAlerts,
+            ReadSources,
+            ReadEvents,
+            Triage,
+            Respond,
+            Approve,
+            Preserve,
+            Erase,
+            Reveal,
+        ],
         Role::Auditor => &[ReadAlerts, ReadSources, ReadEvents, ReadAudit],
         Role::Admin => &[
             ReadAlerts,
@@ -85,6 +97,7 @@ fn granted(role: Role) -> &'static [Permission] {
             ManageRules,
             ManageUsers,
             ManageBackups,
+            Preserve,
             Erase,
         ],
     }

@@ -3,6 +3,7 @@
 use super::{
     Data,
     evidence::{ExportIncident, Prove},
+    mend::{Repair, Scrub},
 };
 use crate::{
     evidence::heads,
@@ -14,7 +15,7 @@ use crate::{
 };
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
-use custos_store::{LogError, LogReport, VerifyOptions, verify};
+use custos_store::{DroppedRange, LogError, LogReport, VerifyOptions, verify};
 use serde::Serialize;
 use serde_json::json;
 use std::{
@@ -34,6 +35,10 @@ pub(super) enum Log {
     Prove(Prove),
     /// Write an incident's facts and events as a bundle that proves itself.
     ExportIncident(ExportIncident),
+    /// Read every sealed segment again; what is damaged goes into quarantine. Exit code 1 if anything is.
+    Scrub(Scrub),
+    /// Put back from a backup what is in quarantine, proven against the tree.
+    Repair(Repair),
 }
 
 #[derive(Args)]
@@ -78,6 +83,8 @@ impl Log {
             Self::Key(key) => key.run(),
             Self::Prove(prove) => prove.run(),
             Self::ExportIncident(export) => export.run(),
+            Self::Scrub(scrub) => scrub.run(),
+            Self::Repair(repair) => repair.run(),
         }
     }
 }
@@ -173,7 +180,8 @@ fn json_of(report: &LogReport) -> serde_json::Value {
             "message": error.message,
         })
     };
-    json!({
+    let gone = |gone: &DroppedRange| json!({"first": gone.first, "last": gone.last, "at": gone.at, "reason": gone.reason});
+    let mut line = json!({
         "log": name_of(report),
         "first": report.first,
         "last": report.last,
@@ -181,7 +189,12 @@ fn json_of(report: &LogReport) -> serde_json::Value {
         "root": hex(&report.root),
         "ok": report.is_ok(),
         "errors": report.errors.iter().map(error).collect::<Vec<_>>(),
-    })
+    });
+    if !report.dropped.is_empty() {
+        line["dropped"] = report.dropped.iter().map(gone).collect();
+        line["unproven_sizes"] = json!(report.unproven);
+    }
+    line
 }
 
 fn name_of(report: &LogReport) -> String {
@@ -201,6 +214,17 @@ pub(super) fn text_of(report: &LogReport) -> String {
         hex(&report.root)
     );
     for line in fault_lines(report) {
+        text.extend(["; ", &line]);
+    }
+    let gone = report.dropped.iter().map(|DroppedRange { first, last, at, reason, .. }| {
+        format!("records {first} to {last} were dropped by retention on {at} ({reason})")
+    });
+    let unproven = report.unproven.iter().map(|size| {
+        format!(
+            "the checkpoint of {size} records ends among what was dropped, and cannot be held against the rest"
+        )
+    });
+    for line in gone.chain(unproven) {
         text.extend(["; ", &line]);
     }
     text

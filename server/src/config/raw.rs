@@ -2,7 +2,10 @@
 
 use crate::{
     respond::config::RawRespond,
-    upkeep::config::RawBackup,
+    upkeep::{
+        config::RawBackup,
+        policy::{RawRetention, RawScrub},
+    },
     witness::config::{RawWitness, RawWitnessed},
 };
 use serde::Deserialize;
@@ -36,6 +39,9 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) witnessed: RawWitnessed,
     pub(super) backup: Option<RawBackup>,
+    pub(super) retention: Option<RawRetention>,
+    #[serde(default)]
+    pub(super) scrub: RawScrub,
 }
 
 #[derive(Default, Deserialize)]

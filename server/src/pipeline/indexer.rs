@@ -5,7 +5,9 @@ use super::{
     tolerant::Tolerant,
 };
 use crate::clock::SystemClock;
-use custos_event::{Clock as _, Commit, Cursor, Parser, Timestamp};
+use custos_event::{
+    Clock as _, Commit, Cursor, Envelope, Fact, Parser, Partition, Timestamp, UpkeepEvent,
+};
 use custos_search::{Index, IndexWriter, SearchError};
 use custos_store::Store;
 
@@ -30,6 +32,25 @@ impl Indexer {
     }
 }
 
+impl Indexer {
+    /// Lets go of what retention let go, in the order in which both came.
+    fn forget(&mut self, commit: &Commit) -> anyhow::Result<()> {
+        let named = |bytes: &[u8]| bytes.windows(DROPPED.len()).any(|part| part == DROPPED);
+        for entry in commit.entries.iter().filter(|entry| named(&entry.bytes)) {
+            let fact = Envelope::decode(&entry.bytes)?.fact;
+            if let Fact::Upkeep { event: UpkeepEvent::SegmentsDropped { log, first, last, .. } } =
+                fact
+            {
+                self.writer.drop_range(log, Partition::default(), (first, last.plus(1)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Few facts are decoded for it: only those that have the word.
+const DROPPED: &[u8] = b"\"segments_dropped\"";
+
 impl Projection for Indexer {
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
         for commit in commits {
@@ -41,6 +62,8 @@ impl Projection for Indexer {
                 }
                 metrics::counter!("custos_index_events_total")
                     .increment(commit.entries.len() as u64);
+            } else {
+                self.forget(commit)?;
             }
             self.taken = Some(Cursor::after(commit.commit));
         }

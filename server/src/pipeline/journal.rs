@@ -250,7 +250,9 @@ impl Fold {
                 self.batch.put(STATE, COMPLETE, &seq.0.to_be_bytes());
             }
             Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),
-            Fact::Upkeep { .. } => self.batch.put(UPKEEP, &seq.0.to_be_bytes(), b""),
+            Fact::Upkeep { .. } | Fact::RangeQuarantined { .. } => {
+                self.batch.put(UPKEEP, &seq.0.to_be_bytes(), b"");
+            }
             Fact::Setup { .. } => self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b""),
             Fact::Account { event, .. } if changes(event) => {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
@@ -259,7 +261,6 @@ impl Fold {
             Fact::Account { .. }
             | Fact::Started { .. }
             | Fact::TailCut { .. }
-            | Fact::RangeQuarantined { .. }
             | Fact::IntakePaused { .. }
             | Fact::IntakeResumed { .. }
             | Fact::CorrelationIncomplete { .. }

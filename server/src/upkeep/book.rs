@@ -118,11 +118,11 @@ impl Book {
                     Some(Drilled { at, id, ok, records, bytes, compared, millis, errors });
                 self.done("drill");
             }
+            UpkeepEvent::SegmentsDropped { .. } => self.done("retain"),
+            UpkeepEvent::RangeRepaired { .. } => self.done("repair"),
             UpkeepEvent::Restored { .. }
-            | UpkeepEvent::SegmentsDropped { .. }
             | UpkeepEvent::LegalHoldPlaced { .. }
             | UpkeepEvent::LegalHoldLifted { .. }
-            | UpkeepEvent::RangeRepaired { .. }
             | UpkeepEvent::ScrubCompleted { .. } => {}
         }
     }

@@ -4,26 +4,31 @@
 use super::{
     book::Book,
     config::Backup,
+    cover::SourcesOf,
     drill::Drill,
+    kept::Kept,
+    policy::{Retention, Scrub},
     schedule::{self, Due},
+    tending::{Held, Scrubber},
 };
 use crate::{
     clock::Stopwatch,
     exit::Failure,
     folder::{append_facts, system},
     pipeline::journal::Journal,
+    respond::Desk,
 };
 use anyhow::Context as _;
 use custos_event::{Actor, Clock, Fact, FieldTable, Timestamp, UpkeepEvent};
 use custos_search::Index;
 use custos_store::{
-    Store,
+    ScrubProgress, Store,
     backup::{self, BackupKind, CheckOptions, CreateOptions, Manifest, Progress, Target},
 };
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     time::Duration,
@@ -38,6 +43,10 @@ pub(crate) enum Ask {
     /// One, or all.
     Verify(Option<String>),
     Drill,
+    /// Let go now of what the policy says.
+    Retain,
+    /// Put back from the backup what is damaged.
+    Repair,
 }
 
 /// More waiting than this would be a mistake: each may take minutes.
@@ -59,7 +68,14 @@ pub(crate) struct Upkeep(Arc<Shared>);
 
 struct Shared {
     config: Option<Backup>,
+    keeping: Keeping,
     book: RwLock<Book>,
+    kept: RwLock<Kept>,
+    /// Held while a hold is placed or lifted, and while a drop is told: one comes before the other.
+    deciding: Mutex<()>,
+    held: Mutex<Held>,
+    scrub_asked: Mutex<Option<Actor>>,
+    scrubbing: Mutex<Option<ScrubProgress>>,
     running: Mutex<Option<Running>>,
     asks: SyncSender<(Ask, Actor)>,
 }
@@ -82,6 +98,55 @@ impl Upkeep {
         !matches!(self.0.asks.try_send((ask, actor)), Err(TrySendError::Full(_)))
     }
 
+    pub(crate) fn keeping(&self) -> &Keeping {
+        &self.0.keeping
+    }
+
+    pub(crate) fn kept(&self) -> RwLockReadGuard<'_, Kept> {
+        self.0.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take_in(&self, at: Timestamp, by: &Actor, fact: &Fact) {
+        self.0.kept.write().unwrap_or_else(PoisonError::into_inner).apply(at, by, fact);
+        if let Fact::Upkeep { event } = fact {
+            self.0.book.write().unwrap_or_else(PoisonError::into_inner).apply(at, event);
+        }
+    }
+
+    pub(super) fn deciding(&self) -> MutexGuard<'_, ()> {
+        self.0.deciding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What each hold kept from going when it was last looked.
+    pub(crate) fn held(&self) -> Held {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_held(&self, held: Held) {
+        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    pub(crate) fn scrubbing(&self) -> Option<ScrubProgress> {
+        *self.0.scrubbing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_scrubbing(&self, progress: Option<ScrubProgress>) {
+        *self.0.scrubbing.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+
+    /// Has the sealed segments read once more, as soon as no scrub is under way.
+    pub(crate) fn ask_scrub_by(&self, actor: Actor) {
+        *self.0.scrub_asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+    }
+
+    pub(super) fn ask_scrub(&self) {
+        self.ask_scrub_by(system("retention"));
+    }
+
+    pub(super) fn scrub_asked(&self) -> Option<Actor> {
+        self.0.scrub_asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn set_running(&self, running: Option<Running>) {
         *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
     }
@@ -89,15 +154,26 @@ impl Upkeep {
 
 /// The thread's own.
 pub(crate) struct Keeper {
-    upkeep: Upkeep,
+    pub(super) upkeep: Upkeep,
     asks: Receiver<(Ask, Actor)>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     data: PathBuf,
-    store: Store,
-    table: Arc<FieldTable>,
-    index: Index,
-    journal: Journal,
-    stop: CancellationToken,
+    pub(super) store: Store,
+    pub(super) table: Arc<FieldTable>,
+    pub(super) index: Index,
+    pub(super) journal: Journal,
+    pub(super) desk: Desk,
+    pub(super) stop: CancellationToken,
+    pub(super) sources_of: Mutex<SourcesOf>,
+    /// When it was last looked what retention lets go.
+    looked: Mutex<Option<Timestamp>>,
+}
+
+/// What is configured of retention and scrub.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    pub(crate) retention: Option<Retention>,
+    pub(crate) scrub: Scrub,
 }
 
 /// What the keeper works on.
@@ -108,25 +184,58 @@ pub(crate) struct Parts {
     pub(crate) table: Arc<FieldTable>,
     pub(crate) index: Index,
     pub(crate) journal: Journal,
+    pub(crate) desk: Desk,
     pub(crate) stop: CancellationToken,
 }
 
 impl Keeper {
     /// Knows what the journal tells of earlier backups.
-    pub(crate) fn new(config: Option<Backup>, parts: Parts) -> Result<(Self, Upkeep), Failure> {
-        let mut book = Book::default();
+    pub(crate) fn new(
+        (config, keeping): (Option<Backup>, Keeping),
+        parts: Parts,
+    ) -> Result<(Self, Upkeep), Failure> {
+        let (mut book, mut kept) = (Book::default(), Kept::default());
         for envelope in parts.journal.upkeep().map_err(Failure::store)? {
+            kept.apply(envelope.at, &envelope.actor, &envelope.fact);
             if let Fact::Upkeep { event } = &envelope.fact {
                 book.apply(envelope.at, event);
             }
         }
         let (asking, asks) = sync_channel(ASKS_MAX);
-        let (book, running) = (RwLock::new(book), Mutex::new(None));
-        let upkeep = Upkeep(Arc::new(Shared { config, book, running, asks: asking }));
-        let Parts { clock, data, store, table, index, journal, stop } = parts;
-        let keeper =
-            Self { upkeep: upkeep.clone(), asks, clock, data, store, table, index, journal, stop };
+        let upkeep = Upkeep(Arc::new(Shared {
+            config,
+            keeping,
+            book: RwLock::new(book),
+            kept: RwLock::new(kept),
+            deciding: Mutex::new(()),
+            held: Mutex::default(),
+            scrub_asked: Mutex::new(None),
+            scrubbing: Mutex::new(None),
+            running: Mutex::new(None),
+            asks: asking,
+        }));
+        let Parts { clock, data, store, table, index, journal, desk, stop } = parts;
+        let (sources_of, looked) = (Mutex::default(), Mutex::default());
+        let keeper = Self {
+            upkeep: upkeep.clone(),
+            asks,
+            clock,
+            data,
+            store,
+            table,
+            index,
+            journal,
+            desk,
+            stop,
+            sources_of,
+            looked,
+        };
         Ok((keeper, upkeep))
+    }
+
+    /// Who reads the sealed segments again.
+    pub(crate) fn scrubber(&self) -> Scrubber {
+        Scrubber { upkeep: self.upkeep.clone(), store: self.store.clone(), stop: self.stop.clone() }
     }
 
     /// Until the server stops.
@@ -143,6 +252,10 @@ impl Keeper {
     }
 
     fn look(&self) {
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.retention_is_due(looked) {
+            self.answer(&Ask::Retain, &system("retention"));
+        }
         let Some(config) = self.upkeep.config() else { return };
         let due = schedule::due(self.clock.now(), &config.to, &config.cadence, &self.upkeep.book());
         match due {
@@ -153,18 +266,29 @@ impl Keeper {
     }
 
     fn answer(&self, ask: &Ask, actor: &Actor) {
-        let Some(config) = self.upkeep.config() else { return };
         let what = match ask {
             Ask::Backup(_) => "create",
             Ask::Verify(_) => "verify",
             Ask::Drill => "drill",
+            Ask::Retain => "retain",
+            Ask::Repair => "repair",
         };
         let since = self.clock.now();
         self.upkeep.set_running(Some(Running { what, since, progress: Progress::default() }));
-        let done = match ask {
-            Ask::Backup(kind) => self.back_up(config, *kind, actor),
-            Ask::Verify(id) => self.verify(config, id.clone(), actor),
-            Ask::Drill => self.drill(config, actor),
+        let done = match (ask, self.upkeep.config()) {
+            (Ask::Retain, _) => {
+                *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
+                self.retain()
+            }
+            (Ask::Backup(kind), Some(config)) => self.back_up(config, *kind, actor),
+            (Ask::Verify(id), Some(config)) => self.verify(config, id.clone(), actor),
+            (Ask::Drill, Some(config)) => self.drill(config, actor),
+            (Ask::Repair, Some(config)) => Target::open(&config.to, &config.s3, false)
+                .map_err(Into::into)
+                .and_then(|target| self.repair(&config.to, &target, actor)),
+            (Ask::Backup(_) | Ask::Verify(_) | Ask::Drill | Ask::Repair, None) => {
+                Err(anyhow::anyhow!("no place for backups is configured"))
+            }
         };
         self.upkeep.set_running(None);
         let Err(failure) = done else { return };
@@ -173,8 +297,9 @@ impl Keeper {
         }
         metrics::counter!("custos_backup_failures_total", "what" => what).increment(1);
         let reason = format!("{failure:#}");
-        error!(what, to = config.to, reason, "a backup task failed");
-        let (to, what) = (config.to.clone(), what.to_owned());
+        let to = self.upkeep.config().map(|config| config.to.clone()).unwrap_or_default();
+        error!(what, to, reason, "a task of the log's keeping failed");
+        let what = what.to_owned();
         self.record_or_log(actor, UpkeepEvent::BackupFailed { to, what, reason });
     }
 

@@ -1,4 +1,4 @@
-// Backups and drills, as the server says them.
+// Backups, drills, retention, holds and damage, as the server says them.
 export interface Checked {
   at: string;
   ok: boolean;
@@ -26,4 +26,47 @@ export interface BackupsAnswer {
   running?: { what: string; since: string; parts: number; parts_total: number; bytes: number; bytes_total: number };
   drill?: { at: string; id: string; ok: boolean; records: number; bytes: number; compared: number; millis: number; errors: string[] };
   failed?: { at: string; what: string; reason: string };
+}
+
+export type HoldScope =
+  | { kind: "incident"; incident: string }
+  | { kind: "source"; source: string }
+  | { kind: "received"; from: string; to: string };
+
+export interface Hold {
+  hold: string;
+  scope: HoldScope;
+  reason: string;
+  by: string;
+  at: string;
+  /** What would have gone without it, as of the last look. */
+  held_segments: number;
+  held_bytes: number;
+  lifted?: { by: string; at: string; reason: string };
+}
+
+export interface RetentionAnswer {
+  keep?: string;
+  max?: string;
+  logs: { log: string; segments: number; bytes: number; oldest?: string }[];
+  dropped_bytes: number;
+  dropped: { log: string; first: number; last: number; bytes: number; through: string; at: string; reason: string }[];
+  holds: Hold[];
+}
+
+export interface Damage {
+  log: string;
+  first: number;
+  last: number;
+  reason: string;
+  at: string;
+  repaired?: { at: string; backup: string };
+}
+
+export interface ScrubAnswer {
+  last?: { at: string; segments: number; bytes: number; damaged: number };
+  running?: { segments: number; segments_total: number; bytes: number };
+  /** A backup is configured to repair from. */
+  repairable: boolean;
+  damages: Damage[];
 }

@@ -28,6 +28,8 @@ export interface EventsPage {
   took_ms: number;
   read: number;
   partial: boolean;
+  /** What to know of the answer. */
+  notes?: string[];
 }
 
 export interface HistogramAnswer {

@@ -3,6 +3,7 @@ import { lazy, Suspense } from "react";
 import { Redirect, Route, Switch } from "wouter";
 import { AlertsPage } from "../pages/alerts/AlertsPage";
 import { BackupsPage } from "../pages/BackupsPage";
+import { RetentionPage } from "../pages/RetentionPage";
 import { EffectsPage } from "../pages/EffectsPage";
 import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
@@ -35,6 +36,7 @@ function Pages() {
         <Route path="/effects" component={EffectsPage} />
         <Route path="/integrity" component={IntegrityPage} />
         <Route path="/backups" component={BackupsPage} />
+        <Route path="/retention" component={RetentionPage} />
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/:id" component={RulesPage} />

@@ -1,5 +1,5 @@
 // The pages: where they are, what opens them, and who may.
-import { IconAlert, IconBackup, IconEffect, IconIncident, IconOverview, IconPrivacy, IconRule, IconSearch, IconShield, IconSource } from "../icons";
+import { IconAlert, IconBackup, IconEffect, IconIncident, IconOverview, IconPrivacy, IconRetention, IconRule, IconSearch, IconShield, IconSource } from "../icons";
 import type { Key } from "../i18n";
 import type { Permission } from "./session";
 
@@ -40,6 +40,7 @@ export const DESTINATIONS: { group: Key; items: Destination[] }[] = [
     items: [
       { path: "/integrity", label: "nav.integrity", icon: IconShield, permission: "read_audit", key: "v" },
       { path: "/backups", label: "nav.backups", icon: IconBackup, permission: "read_audit", key: "b" },
+      { path: "/retention", label: "nav.retention", icon: IconRetention, permission: "read_events", key: "t" },
       { path: "/privacy", label: "nav.privacy", icon: IconPrivacy, permission: "erase", key: "p" },
     ],
   },

@@ -7,6 +7,7 @@ import { useSpeech } from "../i18n";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Copy, Outside, Page, Panel } from "../ui/parts";
 import { useAct } from "../ui/useAct";
+import { Scrub } from "./RetentionPage";
 
 interface LogState {
   log: string;
@@ -154,6 +155,7 @@ export function IntegrityPage() {
           {state.logs.length > 0 ? <Logs logs={state.logs} /> : <Empty title={t("sources.none")} hint={null} />}
           <Others answer={state} />
           <Verification state={state.verification} />
+          <Scrub />
           <Witnesses witnesses={state.witnesses} />
           <Panel title={t("integrity.keys")}>
             <p className="quiet">{t("integrity.keysHint")}</p>

@@ -14,7 +14,7 @@ import { around, resolve, type Range } from "../../lib/time";
 import { useUrl } from "../../lib/url";
 import { Histogram } from "../../ui/Histogram";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
-import { Copy } from "../../ui/parts";
+import { Copy, Outside } from "../../ui/parts";
 import { EventPanel, type EventActs } from "./EventPanel";
 import { FieldList } from "./FieldList";
 import { LiveBar } from "./LiveBar";
@@ -149,6 +149,7 @@ export function SearchPage() {
             {histogram.data && !histogram.data.exact ? <span className="chip chip-warn">{t("search.notExact")}</span> : null}
             {firstPage ? <span className="quiet">· {t("search.took", { ms: firstPage.took_ms })}</span> : null}
             {firstPage?.partial ? <span className="chip chip-warn">{t("search.partial")}</span> : null}
+            {firstPage?.notes?.map((note) => <span key={note} className="chip chip-info"><Outside text={note} /></span>)}
             <Copy text={window.location.href} label={t("search.permalink")} />
           </div>
           {histogram.data && histogram.data.buckets.length > 0 ? (
