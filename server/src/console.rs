@@ -31,7 +31,7 @@ pub(crate) fn router() -> Router {
 }
 
 /// The console's own addresses; it reads the rest of each itself.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/overview",
     "/search",
@@ -42,6 +42,7 @@ const PAGES: [&str; 14] = [
     "/effects",
     "/integrity",
     "/backups",
+    "/retention",
     "/privacy",
     "/sources",
     "/rules",

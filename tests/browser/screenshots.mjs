@@ -28,6 +28,7 @@ function pictures({ incident, alert, event, rule }) {
     sources: ["/sources", ".table tbody tr"],
     integrity: ["/integrity", ".table tbody tr"],
     backups: ["/backups", "h1"],
+    retention: ["/retention", "h1"],
     privacy: ["/privacy", "h1"],
     rules: ["/rules", ".table tbody tr"],
     rule: [`/rules/${encodeURIComponent(rule)}`, ".rule-text"],
