@@ -83,8 +83,8 @@ fn what_is_too_old_goes_by_name_and_what_is_held_stays_until_it_is_lifted() -> R
     let answer = server.until("80 events to go", "/retention", gone)?;
     ensure!(answer["keep"] == "1s", "{answer}");
     // Counted anew by the first look after a start.
-    let held = |answer: &Value| answer["holds"][0]["held_segments"] == 1;
-    server.until("the hold to keep its segment", "/retention", held)?;
+    let counted = |answer: &Value| answer["holds"][0]["held_segments"] == 1;
+    server.until("the hold to keep its segment", "/retention", counted)?;
     server.api.get(&event(0))?;
     server.api.get(&event(159))?;
     let (status, problem) = server.api.ask("GET", &event(60), None)?;
