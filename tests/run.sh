@@ -57,6 +57,9 @@ kcat kcat
 openssl openssl
 /usr/sbin/rsyslogd rsyslog
 /usr/share/doc/rsyslog-kafka rsyslog-kafka
+/usr/share/doc/rsyslog-gnutls rsyslog-gnutls
+/usr/share/doc/rsyslog-elasticsearch rsyslog-elasticsearch
+logger bsdutils
 chromium chromium
 /usr/share/doc/fonts-noto-cjk fonts-noto-cjk
 LIST

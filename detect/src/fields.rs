@@ -59,6 +59,7 @@ fn own(source: &EventSource) -> &'static [&'static str] {
         "suricata" => &["suricata.eve."],
         "aws" => &["aws.cloudtrail."],
         "custos" => OURS,
+        "linux" => &["auditd.", "json.", ""],
         _ => &["json.", ""],
     }
 }

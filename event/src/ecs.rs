@@ -282,6 +282,7 @@ fields! {
     264 CUSTOS_CRM_RECORDS "custos.crm.records"
     265 CUSTOS_BACKUP_TARGET "custos.backup.target"
     266 CUSTOS_BACKUP_DELETED "custos.backup.deleted"
+    267 LOG_SOURCE_ADDRESS "log.source.address"
 }
 
 #[cfg(test)]

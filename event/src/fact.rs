@@ -86,6 +86,10 @@ pub enum Fact {
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
     SourceGapSeen { cluster: String, topic: String, partition: i32, expected: i64, found: i64 },
+    /// A source that was heard before had been silent for so long.
+    SourceSilent { source: String, last_seen: Timestamp, after_secs: u64 },
+    /// It was heard again.
+    SourceHeard { source: String },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
     /// Somebody opened one event.
@@ -304,6 +308,8 @@ mod tests {
             "setup",
             "source_epoch_opened",
             "source_gap_seen",
+            "source_heard",
+            "source_silent",
             "started",
             "tail_cut",
             "task",

@@ -35,10 +35,14 @@ pub enum Shape {
     Crm = 11,
     /// Custos' generic event of a backup job.
     Backup = 12,
+    /// Graylog's extended log format.
+    Gelf = 13,
+    /// A log record of OpenTelemetry, as intake writes it.
+    Otlp = 14,
 }
 
 impl Shape {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Text,
         Self::Json,
         Self::EvtxJson,
@@ -52,6 +56,8 @@ impl Shape {
         Self::Winlogbeat6,
         Self::Crm,
         Self::Backup,
+        Self::Gelf,
+        Self::Otlp,
     ];
 
     /// The shape with this stored number.
@@ -128,6 +134,8 @@ pub(crate) const LIFTS: &[Lift] = &[
         form: KeyForm::AsIs,
         paths: BACKUP,
     },
+    Lift { shape: Shape::Gelf, prefix: "gelf", form: KeyForm::AsIs, paths: GELF },
+    Lift { shape: Shape::Otlp, prefix: "otel", form: KeyForm::AsIs, paths: OTLP },
 ];
 
 const EVTX: &[(&str, &str)] = &[
@@ -266,6 +274,11 @@ const BACKUP: &[(&str, &str)] = &[
     ("reason", "event.reason"),
     ("message", "message"),
 ];
+
+const GELF: &[(&str, &str)] =
+    &[("host", "host.name"), ("short_message", "message"), ("level", "syslog.severity")];
+
+const OTLP: &[(&str, &str)] = &[("body", "message"), ("severityText", "log.level")];
 
 const WINLOGBEAT6: &[(&str, &str)] = &[
     ("@timestamp", "@timestamp"),

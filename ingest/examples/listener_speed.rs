@@ -6,7 +6,9 @@ use custos_event::{
     Clock, CommitNo, Committed, Header, LogId, ParsedEvent, Partition, ProducerEntry, Seq, Shape,
     SourceRange, Timestamp, time::ManualClock,
 };
-use custos_ingest::{Batch, Decode, Decoders, Intake, IntakeError, Listener, ListenerConfig};
+use custos_ingest::{
+    Batch, Decode, Decoders, Intake, IntakeError, Listener, ListenerConfig, decoding::Piece,
+};
 use rdkafka::{
     ClientConfig,
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
@@ -56,6 +58,10 @@ impl Decode for NoDecoder {
     fn decode(&mut self, raw: Bytes, received: Timestamp) -> ParsedEvent {
         let (source, decoder) = (Arc::clone(&self.0), Arc::clone(&self.0));
         ParsedEvent::text(Header::new(source, received, Shape::Text, decoder), raw)
+    }
+
+    fn decode_piece(&mut self, piece: Piece, received: Timestamp) -> ParsedEvent {
+        self.decode(piece.bytes, received)
     }
 }
 

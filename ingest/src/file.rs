@@ -1,10 +1,9 @@
 //! Files and standard input become units: one line, one event. Gzip is told by its first bytes.
 
-use crate::limit::EVENT_BYTES_MAX;
+use crate::limit::Gathered;
 use bytes::Bytes;
 use custos_event::parsed::Whole;
 use flate2::bufread::MultiGzDecoder;
-use sha2::{Digest as _, Sha256};
 use std::{
     cell::Cell,
     fs::File,
@@ -15,8 +14,6 @@ use std::{
 
 /// 256 KiB: a disk's read-ahead is not larger, and a line of the greatest length fits.
 const READ_BYTES: usize = 256 << 10;
-/// What is read of a longer line beyond the limit, so that no card number is cut in half unseen.
-const MARGIN_BYTES: usize = 64;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -80,7 +77,7 @@ pub fn units(from: impl Read + 'static) -> io::Result<Units> {
     if !is_gzip && begins_with(&mut text, UTF8_BOM)? {
         text.consume(UTF8_BOM.len());
     }
-    Ok(Units { text, taken, is_gzip, line: 0, buffer: Vec::new(), ended: false })
+    Ok(Units { text, taken, is_gzip, line: 0, gathered: Gathered::default(), ended: false })
 }
 
 /// Whether the text begins so; a first read may bring less than the whole of a short beginning.
@@ -108,7 +105,7 @@ pub struct Units {
     taken: Rc<Cell<u64>>,
     is_gzip: bool,
     line: u64,
-    buffer: Vec<u8>,
+    gathered: Gathered,
     ended: bool,
 }
 
@@ -120,8 +117,8 @@ impl Iterator for Units {
             self.line += 1;
             match self.read_line() {
                 Ok(Line::End) => break,
-                Ok(Line::Whole(whole)) => {
-                    if let Some(bytes) = self.content() {
+                Ok(Line::Read) => {
+                    if let Some((bytes, whole)) = self.gathered.finish() {
                         return Some(Ok(Unit { line: self.line, bytes, whole }));
                     }
                 }
@@ -138,21 +135,13 @@ impl Iterator for Units {
 
 enum Line {
     End,
-    /// A line, with what the whole was if it is over the limit.
-    Whole(Option<Whole>),
+    /// What was gathered is a line.
+    Read,
 }
 
 impl Units {
-    /// The line in the buffer without its CR; `None` if it is blank.
-    fn content(&self) -> Option<Bytes> {
-        let line = self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer);
-        let is_blank = line.iter().all(u8::is_ascii_whitespace);
-        (!is_blank).then(|| Bytes::copy_from_slice(line))
-    }
-
     fn read_line(&mut self) -> io::Result<Line> {
-        self.buffer.clear();
-        let mut long: Option<Long> = None;
+        self.gathered.clear();
         let mut is_empty = true;
         loop {
             let read = match self.text.fill_buf() {
@@ -161,16 +150,16 @@ impl Units {
                 Err(error) => return Err(error),
             };
             if read.is_empty() {
-                return Ok(if is_empty { Line::End } else { Line::Whole(long.map(Long::finish)) });
+                return Ok(if is_empty { Line::End } else { Line::Read });
             }
             is_empty = false;
             let end = memchr::memchr(b'\n', read);
             let piece = read.get(..end.unwrap_or(read.len())).unwrap_or_default();
-            take(piece, &mut self.buffer, &mut long);
+            self.gathered.add(piece);
             let taken = piece.len() + usize::from(end.is_some());
             self.text.consume(taken);
             if end.is_some() {
-                return Ok(Line::Whole(long.map(Long::finish)));
+                return Ok(Line::Read);
             }
         }
     }
@@ -190,44 +179,12 @@ impl Units {
     }
 }
 
-/// Adds a piece of a line: to the buffer up to the limit, beyond it only to the digest of the whole.
-fn take(piece: &[u8], buffer: &mut Vec<u8>, long: &mut Option<Long>) {
-    const KEPT: usize = EVENT_BYTES_MAX + MARGIN_BYTES;
-    if long.is_none() && buffer.len() + piece.len() > EVENT_BYTES_MAX {
-        *long = Some(Long::begin(buffer));
-    }
-    if let Some(long) = long {
-        long.add(piece);
-    }
-    let room = KEPT.saturating_sub(buffer.len()).min(piece.len());
-    buffer.extend_from_slice(piece.get(..room).unwrap_or_default());
-}
-
-/// The digest of a line that is over the limit, as it passes by.
-struct Long {
-    bytes: u64,
-    digest: Sha256,
-}
-
-impl Long {
-    fn begin(before: &[u8]) -> Self {
-        Self { bytes: before.len() as u64, digest: Sha256::new_with_prefix(before) }
-    }
-
-    fn add(&mut self, piece: &[u8]) {
-        self.bytes += piece.len() as u64;
-        self.digest.update(piece);
-    }
-
-    fn finish(self) -> Whole {
-        Whole { bytes: self.bytes, sha256: self.digest.finalize().into() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::{EVENT_BYTES_MAX, MARGIN_BYTES};
     use flate2::{Compression, write::GzEncoder};
+    use sha2::{Digest as _, Sha256};
     use std::io::{Cursor, Write as _};
 
     fn gzip(text: &[u8]) -> Vec<u8> {

@@ -6,13 +6,14 @@
 
 use crate::{
     batch::{Batch, Intake, IntakeError},
+    body::{Bodies, BodyError, BodyLimits},
     counters::Tally,
     decoding::{Decode, Decoders},
-    listener::inflation_bound,
+    gate::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX},
 };
 use axum::{
     Router,
-    body::{Body, HttpBody},
+    body::Body,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -20,52 +21,19 @@ use axum::{
 };
 use bytes::Bytes;
 use custos_event::{Clock, ParsedEvent, Timestamp};
-use std::{
-    collections::BTreeSet,
-    io::{self, Read},
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
-    time::timeout,
-};
-
-/// A body that takes longer holds room that others need.
-const BODY_LIMIT: Duration = Duration::from_mins(1);
-
-/// An append is closed at 8,192 events or 4 MiB, as at the Kafka listener.
-const APPEND_EVENTS_MAX: usize = 8_192;
-const APPEND_BYTES_MAX: usize = 4 << 20;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::task::spawn_blocking;
 
 /// Seconds after which a client may try again: a request in flight takes some tens of ms, a full disk
 /// longer.
-const RETRY_BUSY: &str = "1";
-const RETRY_PAUSED: &str = "5";
+pub(crate) const RETRY_BUSY: &str = "1";
+pub(crate) const RETRY_PAUSED: &str = "5";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpConfig {
     /// The sources that are taken; `None` takes every well-formed name.
     pub sources: Option<BTreeSet<String>>,
-    /// A body at most, as it is sent.
-    pub body_bytes_max: usize,
-    /// A body at most, inflated.
-    pub inflated_bytes_max: usize,
-    /// Bodies in flight at most, sent and inflated bytes together.
-    pub in_flight_bytes_max: usize,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            sources: None,
-            body_bytes_max: 10 << 20,
-            inflated_bytes_max: 100 << 20,
-            // One body of the largest, or twelve of 10 MiB.
-            in_flight_bytes_max: 128 << 20,
-        }
-    }
+    pub limits: BodyLimits,
 }
 
 /// What the route needs.
@@ -74,7 +42,7 @@ pub struct HttpIntake<I> {
     intake: Arc<I>,
     decoders: Decoders,
     clock: Arc<dyn Clock>,
-    room: Arc<Semaphore>,
+    bodies: Bodies,
 }
 
 impl<I: Intake> HttpIntake<I> {
@@ -84,8 +52,8 @@ impl<I: Intake> HttpIntake<I> {
         decoders: Decoders,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        let room = Arc::new(Semaphore::new(config.in_flight_bytes_max));
-        Arc::new(Self { config, intake, decoders, clock, room })
+        let bodies = Bodies::new(config.limits.clone());
+        Arc::new(Self { config, intake, decoders, clock, bodies })
     }
 }
 
@@ -101,18 +69,8 @@ enum HttpError {
     Name(String),
     #[error("source '{0}' is not configured; name it in http.sources")]
     UnknownSource(String),
-    #[error("the body is in {0}; send it as it is or in gzip")]
-    Encoding(String),
-    #[error("the body is longer than {max} bytes; send it in parts, or raise http.{setting}")]
-    TooLarge { max: usize, setting: &'static str },
-    #[error("the body is not gzip as its header says: {0}")]
-    Gzip(io::Error),
-    #[error("the body did not come whole")]
-    Cut,
-    #[error("the body took longer than {} s", BODY_LIMIT.as_secs())]
-    Slow,
-    #[error("too much is in flight; try again in a second")]
-    Busy,
+    #[error(transparent)]
+    Body(#[from] BodyError),
     #[error("{0}")]
     Paused(Arc<str>),
     #[error("the store failed: {0}")]
@@ -126,12 +84,7 @@ impl HttpError {
         match self {
             Self::Name(_) => (StatusCode::BAD_REQUEST, "bad_source_name"),
             Self::UnknownSource(_) => (StatusCode::NOT_FOUND, "unknown_source"),
-            Self::Encoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding"),
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-            Self::Gzip(_) => (StatusCode::BAD_REQUEST, "bad_gzip"),
-            Self::Cut => (StatusCode::BAD_REQUEST, "body_cut"),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "body_slow"),
-            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+            Self::Body(error) => error.kind(),
             Self::Paused(_) => (StatusCode::SERVICE_UNAVAILABLE, "paused"),
             Self::Failed(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_failed"),
             Self::Decoder => (StatusCode::INTERNAL_SERVER_ERROR, "decoder_failed"),
@@ -140,15 +93,11 @@ impl HttpError {
 
     fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::Busy => Some(RETRY_BUSY),
+            Self::Body(BodyError::Busy) => Some(RETRY_BUSY),
             Self::Paused(_) => Some(RETRY_PAUSED),
             Self::Name(_)
             | Self::UnknownSource(_)
-            | Self::Encoding(_)
-            | Self::TooLarge { .. }
-            | Self::Gzip(_)
-            | Self::Cut
-            | Self::Slow
+            | Self::Body(_)
             | Self::Failed(_)
             | Self::Decoder => None,
         }
@@ -202,11 +151,9 @@ async fn take<I: Intake>(
     tally: &mut Tally,
 ) -> Result<(), HttpError> {
     check_name(&state.config, name)?;
-    let gzip = is_gzip(headers)?;
-    let (sent, room) = receive(state, body).await?;
-    let (lines, _room) = if gzip { inflate(state, sent, room).await? } else { (sent, room) };
+    let taken = state.bodies.take(headers, body).await?;
     let mut decoder = (state.decoders)(&tally.source);
-    let mut rest = lines;
+    let mut rest = taken.bytes.clone();
     let received = state.clock.now();
     while !rest.is_empty() {
         let source = Arc::clone(&tally.source);
@@ -231,10 +178,14 @@ async fn take<I: Intake>(
     Ok(())
 }
 
+/// 1 to 64 of a-z A-Z 0-9 . _ -
+pub fn is_source_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 fn check_name(config: &HttpConfig, name: &str) -> Result<(), HttpError> {
-    let well_formed = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if !well_formed {
+    if !is_source_name(name) {
         // Cut: the name comes from outside and goes into the answer.
         return Err(HttpError::Name(name.chars().take(64).collect()));
     }
@@ -242,70 +193,6 @@ fn check_name(config: &HttpConfig, name: &str) -> Result<(), HttpError> {
         Some(sources) if !sources.contains(name) => Err(HttpError::UnknownSource(name.to_owned())),
         Some(_) | None => Ok(()),
     }
-}
-
-fn is_gzip(headers: &HeaderMap) -> Result<bool, HttpError> {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(false) };
-    match encoding.to_str().unwrap_or_default().trim() {
-        "" | "identity" => Ok(false),
-        encoding if encoding.eq_ignore_ascii_case("gzip") => Ok(true),
-        other => Err(HttpError::Encoding(other.chars().take(64).collect())),
-    }
-}
-
-/// Room for the whole of what a body may be is taken first, and what it was not is given back.
-async fn receive<I>(
-    state: &HttpIntake<I>,
-    body: Body,
-) -> Result<(Bytes, OwnedSemaphorePermit), HttpError> {
-    let max = state.config.body_bytes_max;
-    let too_large = HttpError::TooLarge { max, setting: "body_bytes_max" };
-    let stated = body.size_hint().exact();
-    let expected = match stated.map(usize::try_from) {
-        None => max,
-        Some(Ok(stated)) if stated <= max => stated,
-        Some(_) => return Err(too_large),
-    };
-    let room = reserve(state, expected)?;
-    let whole = axum::body::to_bytes(body, expected);
-    match timeout(BODY_LIMIT, whole).await {
-        Err(_) => Err(HttpError::Slow),
-        Ok(Err(_)) if stated.is_none() => Err(too_large),
-        Ok(Err(_)) => Err(HttpError::Cut),
-        Ok(Ok(sent)) => {
-            let room = keep(room, sent.len());
-            Ok((sent, room))
-        }
-    }
-}
-
-fn reserve<I>(state: &HttpIntake<I>, bytes: usize) -> Result<OwnedSemaphorePermit, HttpError> {
-    let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-    Arc::clone(&state.room).try_acquire_many_owned(permits).map_err(|_| HttpError::Busy)
-}
-
-fn keep(mut room: OwnedSemaphorePermit, bytes: usize) -> OwnedSemaphorePermit {
-    room.split(bytes).unwrap_or(room)
-}
-
-async fn inflate<I>(
-    state: &HttpIntake<I>,
-    sent: Bytes,
-    _sent_room: OwnedSemaphorePermit,
-) -> Result<(Bytes, OwnedSemaphorePermit), HttpError> {
-    let max = inflation_bound(sent.len(), state.config.inflated_bytes_max);
-    let room = reserve(state, max)?;
-    let inflating = spawn_blocking(move || {
-        let mut lines = Vec::with_capacity(sent.len().saturating_mul(4).min(max));
-        let mut from = flate2::read::MultiGzDecoder::new(&sent[..]).take(max as u64 + 1);
-        from.read_to_end(&mut lines).map(|_| lines)
-    });
-    let lines = inflating.await.map_err(|_| HttpError::Decoder)?.map_err(HttpError::Gzip)?;
-    if lines.len() > max {
-        return Err(HttpError::TooLarge { max, setting: "inflated_bytes_max" });
-    }
-    let room = keep(room, lines.len());
-    Ok((lines.into(), room))
 }
 
 /// The events of the first lines, as many as go into one append, and what follows them.

@@ -2,12 +2,12 @@
 
 use crate::{
     batch::{Batch, Intake, IntakeError},
-    decoding::{Decode, Decoders},
+    decoding::{Decode, Decoders, Piece},
 };
 use bytes::Bytes;
 use custos_event::{
-    Clock, CommitNo, Committed, Header, LogId, ParsedEvent, Partition, ProducerEntry, Seq, Shape,
-    SourceRange, Timestamp, ValueRef, ecs, time::ManualClock,
+    Clock, CommitNo, Committed, Flags, Header, LogId, ParsedEvent, Partition, ProducerEntry, Seq,
+    Shape, SourceRange, Timestamp, ValueRef, ecs, time::ManualClock,
 };
 use std::{
     collections::VecDeque,
@@ -211,10 +211,20 @@ impl Decode for TextDecoder {
         let (source, decoder) = (Arc::clone(&self.0), Arc::clone(&self.1));
         let mut header = Header::new(source, received, Shape::Text, decoder);
         if raw.starts_with(b"bad") {
-            header.flags = header.flags.with(custos_event::Flags::REJECTED);
+            header.flags = header.flags.with(Flags::REJECTED);
             header.rejection = Some("bad".into());
         }
         ParsedEvent::text(header, raw)
+    }
+
+    fn decode_piece(&mut self, piece: Piece, received: Timestamp) -> ParsedEvent {
+        let mut event = self.decode(piece.bytes, received);
+        event.header.whole = piece.whole;
+        if let Some(fault) = piece.fault {
+            event.header.flags = event.header.flags.with(Flags::REJECTED);
+            event.header.rejection = Some(fault.as_ref().into());
+        }
+        event
     }
 }
 

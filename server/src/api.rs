@@ -28,7 +28,7 @@ pub(crate) mod rules;
 mod runs;
 mod search;
 mod session;
-mod sources;
+pub(crate) mod sources;
 pub(crate) mod stream;
 mod streamfact;
 mod streaming;
@@ -58,7 +58,6 @@ use axum::{
 };
 use caller::Caller;
 use custos_event::{Clock, Fact, LogId, Partition, Position, Seq, Timestamp};
-use custos_ingest::kafka::Lags;
 use custos_search::{Index, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
@@ -88,8 +87,7 @@ pub(crate) struct Shared {
     pub(crate) auth: Arc<Auth>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) views: Views,
-    /// How far behind its cluster each source is that is read from one.
-    pub(crate) lags: Arc<Lags>,
+    pub(crate) inlets: Arc<sources::Inlets>,
     pub(crate) rules: rules::Shelf,
     pub(crate) upkeep: crate::upkeep::Upkeep,
     /// Room for the clients of the stream.
@@ -139,8 +137,8 @@ impl State {
             auth: Arc::clone(&self.auth),
             clock: Arc::new(Stopped(read.at)),
             views,
-            // Of now: the log does not hold it.
-            lags: Arc::default(),
+            // The lag is of now: the log does not hold it.
+            inlets: Arc::new(self.inlets.of_past()),
             rules: self.rules.clone(),
             streams: Arc::clone(&self.streams),
             stop: self.stop.clone(),

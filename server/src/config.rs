@@ -1,9 +1,11 @@
 //! The configuration file: what was written ([`RawConfig`]) and what it means ([`Config`]), once checked.
 
+pub(crate) mod intake;
 mod raw;
 
 use crate::auth::Lifetime;
 use crate::respond::config::Respond;
+use crate::silence::Silence;
 use crate::witness::Witnessing;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::{decode::SourceType, protect::PersonalFields};
@@ -24,6 +26,10 @@ pub(crate) struct Config {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) listener: Option<Listener>,
     pub(crate) kafka: Option<Kafka>,
+    /// Sockets that shippers write to.
+    pub(crate) intakes: Vec<intake::Intake>,
+    /// When a source is silent.
+    pub(crate) silence: Silence,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) session: Lifetime,
     /// Where the master key comes from, if it is said here.
@@ -78,6 +84,10 @@ impl Default for Protect {
 pub(crate) struct Sources(BTreeMap<String, SourceType>);
 
 impl Sources {
+    pub(crate) fn new(types: BTreeMap<String, SourceType>) -> Self {
+        Self(types)
+    }
+
     pub(crate) fn of(&self, topic: &str) -> SourceType {
         self.0.get(topic).copied().unwrap_or(SourceType::Auto)
     }
@@ -113,6 +123,8 @@ impl Config {
             http: raw.http.as_ref().map(check_http).transpose()?,
             listener: raw.listener.map(check_listener).transpose()?,
             kafka: raw.kafka.map(check_kafka).transpose()?,
+            intakes: intake::check(raw.intake, &below)?,
+            silence: raw.sources.check().context("section [sources]")?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
             backup: raw

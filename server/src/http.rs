@@ -10,7 +10,12 @@ use crate::{
 };
 use anyhow::Context as _;
 use axum::{Router, middleware::from_fn, response::IntoResponse, routing::get};
-use custos_ingest::{Decoders, HttpConfig, HttpIntake};
+use connections::{HEAD_WITHIN, Speaking};
+use custos_ingest::{
+    Decoders, Gate, HttpConfig, HttpIntake,
+    port::tls::TlsAcceptor,
+    shippers::{self, ShippersConfig},
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{future::Future, net::SocketAddr, sync::Arc};
 use tokio::net::TcpListener;
@@ -41,7 +46,32 @@ pub(crate) async fn bind(
     let address = listener.local_addr().context("cannot read the address listened on")?;
     let router = router(state, intake, decoders);
     let serve = async move {
-        connections::serve(listener, router, connections::HEAD_WITHIN, stop).await;
+        let speaking = Speaking::default();
+        connections::serve(listener, speaking, router, HEAD_WITHIN, stop).await;
+        Ok(())
+    };
+    Ok((address, serve))
+}
+
+/// The same for a port that shippers alone speak to, with its own routes and, where asked, TLS.
+pub(crate) async fn bind_shippers(
+    listen: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    config: ShippersConfig,
+    gate: Gate<StoreIntake>,
+    stop: CancellationToken,
+) -> anyhow::Result<(SocketAddr, impl Future<Output = anyhow::Result<()>> + Send)> {
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!(
+            "intake '{}' cannot use {listen}; end what uses that port, or set another as its listen",
+            config.name
+        )
+    })?;
+    let address = listener.local_addr().context("cannot read the address listened on")?;
+    let router = shippers::router(config, gate);
+    let serve = async move {
+        let speaking = Speaking { tls, finishes: true };
+        connections::serve(listener, speaking, router, HEAD_WITHIN, stop).await;
         Ok(())
     };
     Ok((address, serve))

@@ -24,6 +24,8 @@ mod room;
 mod rulefiles;
 mod serve;
 mod ship;
+mod silence;
+mod snippets;
 mod tasks;
 mod unrecorded;
 mod upkeep;

@@ -67,6 +67,8 @@ fn shape(of: SourceType) -> Shape {
         SourceType::Zeek => Shape::Zeek,
         SourceType::Door => Shape::Door,
         SourceType::Backup => Shape::Backup,
+        SourceType::Gelf => Shape::Gelf,
+        SourceType::Otlp => Shape::Otlp,
         SourceType::WindowsEvtx => Shape::EvtxJson,
         SourceType::WindowsNxlog => Shape::NxlogFlat,
         SourceType::Winlogbeat => Shape::Ecs,

@@ -1,10 +1,14 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
-    api::{self, rules::Shelf},
+    api::{
+        self,
+        rules::Shelf,
+        sources::{Inlet, Inlets},
+    },
     auth::{Auth, Lifetime},
     clock::SystemClock,
-    config::{self, Config, Sources},
+    config::{self, Config, Sources, intake::Speaks},
     evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
     folder::{Folder, Opened, append_facts, system},
@@ -23,6 +27,7 @@ use crate::{
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     room,
     rulefiles::{self, RuleFile},
+    silence,
     tasks::Tasks,
     upkeep::{Keeper, Upkeep, keeper},
     witness::{self, Witnesses, Witnessing},
@@ -31,10 +36,11 @@ use anyhow::Context as _;
 use custos_detect::Ruleset;
 use custos_event::{Clock, Fact, LogId, Partition};
 use custos_ingest::{
-    Decode, Decoders,
+    BodyLimits, Decode, Decoders, Gate, Port,
     decode::{Decoder, SourceType},
     kafka::{Consumer, ConsumerConfig, Lags},
     listener::{Listener, ListenerConfig},
+    shippers::ShippersConfig,
 };
 use custos_search::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -106,19 +112,27 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
     let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
     let mut ready = Vec::new();
-    let lags = Arc::default();
+    let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {
         let address = start_listener(listener, &intake, &opened, tasks).await?;
+        inlets.open.push(kafka_inlet(address));
         ready.push(format!("kafka listener {address}"));
         started.listener = Some(address);
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, &lags, tasks)?;
+        start_consumer(kafka, &intake, &opened, &inlets.lags, tasks)?;
     }
+    for port in &config.intakes {
+        let address = start_intake(port, &intake, &opened, tasks).await?;
+        ready.push(format!("{} {address}", port.source()));
+        inlets.open.push(port.inlet(address));
+    }
+    let silent = silence::watch(views.clone(), opened.store.clone(), config.silence, tasks.stop());
+    tasks.spawn("silence", silent);
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
-        let views = (views, rules, responding, (lags, upkeep));
+        let views = (views, rules, responding, (Arc::new(inlets), upkeep));
         let watched = (watched, cases);
         let shared = shared(metrics, opened, index, views, watched, config.session, tasks.stop())?;
         let state = api::State::new(shared);
@@ -142,11 +156,11 @@ fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
-    (views, rules, (desk, reads), (lags, upkeep)): (
+    (views, rules, (desk, reads), (inlets, upkeep)): (
         Views,
         Shelf,
         (Desk, Reads),
-        (Arc<Lags>, Upkeep),
+        (Arc<Inlets>, Upkeep),
     ),
     ((witnesses, verifier), cases): ((Witnesses, Verifier), Cases),
     lifetime: Lifetime,
@@ -171,7 +185,7 @@ fn shared(
         auth,
         clock,
         views,
-        lags,
+        inlets,
         rules,
         upkeep,
         streams,
@@ -333,6 +347,47 @@ async fn start_listener(
     let stop = tasks.stop();
     tasks.spawn("kafka listener", async move { Ok(listener.run(stop).await?) });
     Ok(address)
+}
+
+/// One socket of shippers; says where it listens.
+async fn start_intake(
+    config: &config::intake::Intake,
+    intake: &StoreIntake,
+    opened: &Opened,
+    tasks: &mut Tasks,
+) -> Result<SocketAddr, Failure> {
+    let decoders = decoders(opened, Sources::new(config.types.clone()))?;
+    let gate = Gate::new(Arc::new(intake.clone()), decoders, Arc::new(SystemClock));
+    let stop = tasks.stop();
+    let address = match &config.speaks {
+        Speaks::Port(protocol) => {
+            let port = config.port(*protocol).map_err(Failure::usage)?;
+            let port = Port::bind(port, gate).await.map_err(Failure::usage)?;
+            let address = port.local_addr();
+            tasks.spawn("intake", async move { Ok(port.run(stop).await?) });
+            address
+        }
+        Speaks::Http(tokens) => {
+            let (name, tokens) = (config.name.as_str().into(), tokens.clone());
+            let shippers = ShippersConfig { name, tokens, limits: BodyLimits::default() };
+            let tls = config.tls().map_err(Failure::usage)?;
+            let bound = http::bind_shippers(config.listen, tls, shippers, gate, stop).await;
+            let (address, server) = bound.map_err(Failure::usage)?;
+            tasks.spawn("intake", server);
+            address
+        }
+    };
+    Ok(address)
+}
+
+fn kafka_inlet(address: SocketAddr) -> Inlet {
+    Inlet {
+        source: "listener".into(),
+        protocol: "kafka".into(),
+        transport: "tcp".into(),
+        address: address.to_string(),
+        tokens: false,
+    }
 }
 
 fn start_consumer(

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod certificates;
 pub mod clients;
 pub mod custos;
 pub mod data;
@@ -14,6 +15,7 @@ pub mod kafka;
 pub mod process;
 pub mod s3;
 pub mod server;
+pub mod snippets;
 pub mod stand_in;
 pub mod totals;
 pub mod wait;

@@ -6,10 +6,14 @@
 mod apache;
 mod backup;
 mod cloudtrail;
+mod context;
 mod crm;
 mod door;
 mod fields;
+mod gelf;
 mod json;
+mod lines;
+mod otlp;
 mod payment;
 mod scanned;
 mod sniff;
@@ -22,7 +26,7 @@ mod zeek;
 
 pub use source_type::{SourceType, UnknownSourceType};
 
-use crate::{Decode, file::Unit, limit, protect::Policy, quarantine};
+use crate::{Decode, decoding::Piece, file::Unit, limit, protect::Policy, quarantine};
 use bytes::Bytes;
 use custos_event::{
     FieldTable, Flags, Header, ParsedEvent, Parser, Shape, Timestamp,
@@ -96,6 +100,8 @@ struct Formats {
     payment: payment::Payment,
     crm: crm::Crm,
     backup: backup::Backup,
+    gelf: gelf::Gelf,
+    otlp: otlp::Otlp,
     json: json::Json,
 }
 
@@ -120,11 +126,13 @@ impl Decoder {
             zeek: zeek::Zeek::new(&table),
             suricata: suricata::Suricata::new(&table),
             cloudtrail: cloudtrail::CloudTrail::new(&table),
-            syslog: syslog::Syslog::default(),
+            syslog: syslog::Syslog::new(Arc::clone(&table)),
             door: door::Door::new(&table),
             payment: payment::Payment::new(&table),
             crm: crm::Crm::new(&table),
             backup: backup::Backup::new(&table),
+            gelf: gelf::Gelf::new(&table),
+            otlp: otlp::Otlp::new(&table),
             json: json::Json::new(&table),
         };
         let scanner = scanned::Scanner::new(&table);
@@ -153,6 +161,12 @@ impl Decoder {
                 quarantine::reject(self.header(format, received, &stored), stored.raw, &reason)
             }
         }
+    }
+
+    /// Bytes that the intake could not make an event of; they may hold anything, as an unknown text may.
+    fn faulty(&self, raw: Bytes, received: Timestamp, fault: &str) -> ParsedEvent {
+        let stored = self.stored(Format::Unknown, raw, None);
+        quarantine::reject(self.header(Format::Unknown, received, &stored), stored.raw, fault)
     }
 
     fn stored(&self, format: Format, raw: Bytes, whole: Option<Whole>) -> Stored {
@@ -208,6 +222,8 @@ impl Decoder {
             Format::Payment => formats.payment.read(&mut event),
             Format::Crm => formats.crm.read(&mut event),
             Format::Backup => formats.backup.read(&mut event),
+            Format::Gelf => Ok(formats.gelf.read(&mut event)),
+            Format::Otlp => Ok(formats.otlp.read(&mut event)),
             Format::Json => Ok(formats.json.read(&mut event)),
             Format::Bundle => Err(BUNDLE.into()),
             Format::Unknown => Err(UNKNOWN.into()),
@@ -224,6 +240,16 @@ const UNKNOWN: &str = "neither a JSON object nor a line of syslog or of a web se
 impl Decode for Decoder {
     fn decode(&mut self, raw: Bytes, received: Timestamp) -> ParsedEvent {
         Self::decode(self, raw, received)
+    }
+
+    fn decode_piece(&mut self, piece: Piece, received: Timestamp) -> ParsedEvent {
+        let Piece { bytes, whole, context, fault } = piece;
+        let mut event = match fault {
+            Some(fault) => self.faulty(bytes, received, &fault),
+            None => self.read(bytes, whole, received),
+        };
+        context::add(&mut event, context, &self.options.policy);
+        event
     }
 }
 
@@ -247,6 +273,8 @@ fn shape(format: Format) -> Shape {
         Format::Payment => Shape::Payment,
         Format::Crm => Shape::Crm,
         Format::Backup => Shape::Backup,
+        Format::Gelf => Shape::Gelf,
+        Format::Otlp => Shape::Otlp,
         Format::Json => Shape::Json,
         Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => Shape::Text,
     }

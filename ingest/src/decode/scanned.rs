@@ -73,6 +73,8 @@ impl Decoder {
             | SourceType::Payment
             | SourceType::Crm
             | SourceType::Backup
+            | SourceType::Gelf
+            | SourceType::Otlp
             | SourceType::Json => return None,
         };
         let guess = given.unwrap_or(scanner.format);

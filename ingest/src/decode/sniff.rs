@@ -21,6 +21,8 @@ pub(crate) enum Format {
     Payment,
     Crm,
     Backup,
+    Gelf,
+    Otlp,
     Json,
     /// Many `CloudTrail` records in one object, as they lie in a bucket.
     Bundle,
@@ -44,6 +46,8 @@ impl Format {
             Self::Payment => SourceType::Payment,
             Self::Crm => SourceType::Crm,
             Self::Backup => SourceType::Backup,
+            Self::Gelf => SourceType::Gelf,
+            Self::Otlp => SourceType::Otlp,
             Self::Json => SourceType::Json,
         }
     }
@@ -66,6 +70,8 @@ impl Format {
             SourceType::Payment => Self::Payment,
             SourceType::Crm => Self::Crm,
             SourceType::Backup => Self::Backup,
+            SourceType::Gelf => Self::Gelf,
+            SourceType::Otlp => Self::Otlp,
             SourceType::Json => Self::Json,
         }
     }
@@ -127,6 +133,10 @@ bits! {
     MANY b"records" => 30;
     JOB b"job" => 31;
     COPY b"bytes" | b"target" | b"deleted" => 32;
+    GELF b"short_message" => 33;
+    VERSION b"version" => 34;
+    OTLP b"timeUnixNano" => 35;
+    RESOURCE b"resource" => 36;
 }
 
 const fn all(seen: u64, bits: u64) -> bool {
@@ -151,6 +161,8 @@ fn proven(seen: u64) -> Option<Format> {
         ),
         (all(seen, MODULE | ACTION | MANY), Format::Crm),
         (all(seen, JOB | RESULT | COPY), Format::Backup),
+        (all(seen, GELF | VERSION), Format::Gelf),
+        (all(seen, OTLP | RESOURCE), Format::Otlp),
     ];
     candidates.into_iter().find_map(|(proven, format)| proven.then_some(format))
 }
@@ -335,6 +347,8 @@ mod tests {
             (r#"{"amount":1,"currency":"EUR","card":{"token":"t"}}"#, Format::Payment),
             (r#"{"user":"a","action":"export","module":"Contacts","records":9}"#, Format::Crm),
             (r#"{"job":"db","result":"ok","bytes":9}"#, Format::Backup),
+            (r#"{"version":"1.1","host":"a","short_message":"m"}"#, Format::Gelf),
+            (r#"{"body":"m","resource":{},"timeUnixNano":1}"#, Format::Otlp),
             (r#"{"job":"db","result":"ok"}"#, Format::Json),
             (r#"{"action":"repo.destroy","module":"x"}"#, Format::Json),
             (r#"{"log":{"eventSource":"s3","eventName":"Get","awsRegion":"x"}}"#, Format::Json),

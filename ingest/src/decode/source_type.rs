@@ -22,6 +22,9 @@ pub enum SourceType {
     Payment,
     Crm,
     Backup,
+    Gelf,
+    /// A log record of OpenTelemetry.
+    Otlp,
     Json,
 }
 
@@ -33,7 +36,7 @@ pub struct UnknownSourceType {
 }
 
 impl SourceType {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Auto,
         Self::WindowsEvtx,
         Self::WindowsNxlog,
@@ -47,6 +50,8 @@ impl SourceType {
         Self::Payment,
         Self::Crm,
         Self::Backup,
+        Self::Gelf,
+        Self::Otlp,
         Self::Json,
     ];
 
@@ -65,6 +70,8 @@ impl SourceType {
             Self::Payment => "payment",
             Self::Crm => "crm",
             Self::Backup => "backup",
+            Self::Gelf => "gelf",
+            Self::Otlp => "otlp",
             Self::Json => "json",
         }
     }

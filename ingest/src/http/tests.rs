@@ -1,6 +1,7 @@
 //! The route over a real socket.
 
 use super::{HttpConfig, HttpIntake, router};
+use crate::body::BodyLimits;
 use crate::stand_in::{Fate, StandIn, clock, decoders};
 use std::{
     io::{Read, Write},
@@ -90,9 +91,11 @@ fn a_body_larger_than_an_append_keeps_its_order() {
 fn each_refusal_names_what_is_wrong_and_stores_nothing() {
     let limits = HttpConfig {
         sources: Some(["crm".to_owned()].into()),
-        body_bytes_max: 1_000,
-        inflated_bytes_max: 5_000,
-        ..HttpConfig::default()
+        limits: BodyLimits {
+            body_bytes_max: 1_000,
+            inflated_bytes_max: 5_000,
+            ..BodyLimits::default()
+        },
     };
     let intake = StandIn::new();
     let running = start(limits, &intake);
@@ -130,8 +133,8 @@ fn a_client_is_told_how_many_lines_it_need_not_send_again() {
 #[test]
 fn beyond_what_may_be_in_flight_clients_are_asked_to_wait() {
     let intake = StandIn::new();
-    let limits = HttpConfig { in_flight_bytes_max: 1_000, ..HttpConfig::default() };
-    let running = start(limits, &intake);
+    let limits = BodyLimits { in_flight_bytes_max: 1_000, ..BodyLimits::default() };
+    let running = start(HttpConfig { limits, ..HttpConfig::default() }, &intake);
     assert_eq!(post(&running, "crm", "", &[b'a'; 1_000]).0, 200);
     let (status, answer) = post(&running, "crm", "", &[b'a'; 1_001]);
     assert_eq!((status, answer["error"].as_str()), (429, Some("busy")));

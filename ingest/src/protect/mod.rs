@@ -134,6 +134,8 @@ fn is_free_text(source_type: SourceType) -> bool {
     match source_type {
         SourceType::Payment
         | SourceType::Crm
+        | SourceType::Gelf
+        | SourceType::Otlp
         | SourceType::Json
         | SourceType::Syslog
         | SourceType::Apache => true,

@@ -185,6 +185,8 @@ fn views() -> Vec<Route> {
         Route::get("/sources", ReadSources, sources::list, "What each source sent")
             .gives::<sources::SourceList>()
             .with_past(),
+        Route::get("/sources/shippers", ReadSources, sources::shippers, "How to connect a shipper")
+            .gives::<sources::ShipperList>(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
             .gives::<events::EventPage>()

@@ -8,14 +8,50 @@ use super::{
     extract::{Json, Query as Parameters},
     problem::Problem,
 };
-use crate::projection::sources::Counts;
+use crate::{
+    projection::sources::Counts,
+    silence::Silence,
+    snippets::{self, Page, Snippet},
+};
 use custos_event::Timestamp;
+use custos_ingest::kafka::Lags;
 use custos_search::SearchRequest;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// Silent: it spoke before, and not for a quarter of an hour.
-const SILENT_AFTER_SECS: i64 = 900;
+/// What the process knows of its ways in.
+#[derive(Default)]
+pub(crate) struct Inlets {
+    /// How far behind its cluster each source is that is read from one.
+    pub(crate) lags: Arc<Lags>,
+    pub(crate) silence: Silence,
+    /// The ports that shippers write to.
+    pub(crate) open: Vec<Inlet>,
+}
+
+impl Inlets {
+    /// For a moment that is over.
+    pub(super) fn of_past(&self) -> Self {
+        let (silence, open) = (self.silence.clone(), self.open.clone());
+        Self { lags: Arc::default(), silence, open }
+    }
+}
+
+/// A port that is open to shippers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Inlet {
+    /// The source of its events; with tokens, each has a source of its own.
+    pub(crate) source: String,
+    /// `syslog`, `http`, `kafka`.
+    pub(crate) protocol: String,
+    /// `udp`, `tcp`, `tls`.
+    pub(crate) transport: String,
+    pub(crate) address: String,
+    /// Who sends has to show a token.
+    pub(crate) tokens: bool,
+}
+
 const MINUTES: i64 = 60;
 
 /// All sources. received = stored + rejected, for each and in all.
@@ -34,7 +70,7 @@ pub(crate) struct SourceList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Source {
     name: String,
-    /// The way it comes by: `kafka`, `listener`, `http`, `file`.
+    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`.
     kind: String,
     received: u64,
     stored: u64,
@@ -43,14 +79,19 @@ pub(crate) struct Source {
     last_seen: Timestamp,
     /// Received in each of the last sixty minutes, the oldest first.
     per_minute: Vec<u64>,
+    /// Of these, rejected.
+    rejected_per_minute: Vec<u64>,
     silent: bool,
+    /// When the journal said so; it says so once, and once that the source was heard again.
+    #[schema(value_type = Option<String>)]
+    silent_told: Option<Timestamp>,
     /// Records that the cluster holds and Custos has not read; none where the source sends to Custos itself, which
     /// answers when they are stored.
     lag: Option<u64>,
 }
 
 impl Source {
-    fn new(name: &str, counts: &Counts, now: Timestamp, lag: Option<u64>) -> Self {
+    fn new(name: &str, counts: &Counts, now: Timestamp, inlets: &Inlets) -> Self {
         Self {
             name: name.to_owned(),
             kind: name.split_once(':').map_or("", |(kind, _)| kind).to_owned(),
@@ -59,8 +100,10 @@ impl Source {
             rejected: counts.rejected,
             last_seen: counts.last_seen,
             per_minute: counts.per_minute(now, MINUTES),
-            silent: counts.last_seen.plus_secs(SILENT_AFTER_SECS) < now,
-            lag,
+            rejected_per_minute: counts.rejected_per_minute(now, MINUTES),
+            silent: inlets.silence.is_silent(name, counts.last_seen, now),
+            silent_told: counts.silent_told,
+            lag: inlets.lags.of(name),
         }
     }
 }
@@ -70,8 +113,7 @@ impl SourceList {
     pub(crate) fn now(state: &State) -> Self {
         let now = state.clock.now();
         let folded = state.views.read();
-        let of =
-            |(name, counts): (&str, &Counts)| Source::new(name, counts, now, state.lags.of(name));
+        let of = |(name, counts): (&str, &Counts)| Source::new(name, counts, now, &state.inlets);
         let sources: Vec<Source> = folded.sources.iter().map(of).collect();
         let sum = |of: fn(&Source) -> u64| sources.iter().map(of).sum();
         Self {
@@ -119,6 +161,44 @@ pub(super) struct SourceTotals {
 pub(super) async fn list(state: State) -> Result<Json<SourceList>, Problem> {
     state.views.reach(state.opened.store.last_commit()).await;
     Ok(Json(SourceList::now(&state)))
+}
+
+/// How shippers are connected: the ports that are open, and what to copy.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Shippers)]
+pub(super) struct ShipperList {
+    open: Vec<Inlet>,
+    pages: Vec<ShipperPage>,
+}
+
+/// One family of shippers.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShipperPage {
+    title: &'static str,
+    /// Of the port that takes it.
+    protocol: &'static str,
+    /// For Custos' own configuration.
+    config: &'static str,
+    snippets: Vec<ShipperSnippet>,
+}
+
+/// What to copy into one shipper.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShipperSnippet {
+    shipper: &'static str,
+    text: &'static str,
+}
+
+pub(super) async fn shippers(state: State) -> Result<Json<ShipperList>, Problem> {
+    let snippet = |one: Snippet| ShipperSnippet { shipper: one.shipper, text: one.text };
+    let page = |page: Page| ShipperPage {
+        title: page.title,
+        protocol: page.protocol,
+        config: page.config,
+        snippets: page.snippets.into_iter().map(snippet).collect(),
+    };
+    let pages = snippets::pages().into_iter().map(page).collect();
+    Ok(Json(ShipperList { open: state.inlets.open.clone(), pages }))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -124,7 +124,7 @@ impl Server {
             auth: Arc::new(auth),
             clock: shared,
             views,
-            lags: Arc::default(),
+            inlets: Arc::default(),
             rules: Shelf::new(&[]),
             upkeep,
             streams: super::stream::places(),

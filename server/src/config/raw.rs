@@ -2,6 +2,7 @@
 
 use crate::{
     respond::config::RawRespond,
+    silence::RawSilence,
     upkeep::{
         config::RawBackup,
         policy::{RawRetention, RawScrub},
@@ -24,6 +25,10 @@ pub(super) struct RawConfig {
     pub(super) http: Option<Http>,
     pub(super) listener: Option<Listener>,
     pub(super) kafka: Option<Kafka>,
+    #[serde(default)]
+    pub(super) intake: Vec<Intake>,
+    #[serde(default)]
+    pub(super) sources: RawSilence,
     #[serde(default)]
     pub(super) rules: Rules,
     #[serde(default)]
@@ -155,6 +160,33 @@ pub(super) struct KafkaSource {
     pub(super) topic: String,
     #[serde(rename = "type", default = "auto")]
     pub(super) kind: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Intake {
+    pub(super) name: String,
+    pub(super) protocol: String,
+    pub(super) transport: Option<String>,
+    pub(super) listen: SocketAddr,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) tokens: Vec<IntakeToken>,
+    #[serde(default)]
+    pub(super) open_to_network: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IntakeToken {
+    pub(super) name: String,
+    pub(super) sha256: String,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,10 +1,12 @@
 //! The connections of HTTP: how many there may be, and how long one may take to say what it wants.
 
 use axum::{Router, extract::ConnectInfo, http::Request};
+use custos_ingest::port::tls::TlsAcceptor;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -23,10 +25,12 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Answers until `stop`, then lets each connection end the answer it is giving.
 pub(super) async fn serve(
     listener: TcpListener,
+    speaking: Speaking,
     router: Router,
     head_within: Duration,
     stop: CancellationToken,
 ) {
+    let Speaking { tls, finishes } = speaking;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut open = JoinSet::new();
     loop {
@@ -47,30 +51,63 @@ pub(super) async fn serve(
             metrics::counter!("custos_http_connections_refused_total").increment(1);
             continue;
         };
-        let service = Answering { router: router.clone(), head_within, stop: stop.clone() };
-        open.spawn(service.answer(stream, peer, place));
+        let stop = stop.clone();
+        let service = Answering { router: router.clone(), head_within, finishes, stop };
+        open.spawn(service.accept(stream, tls.clone(), peer, place));
     }
     drop(listener);
     while open.join_next().await.is_some() {}
+}
+
+/// How a port is spoken to.
+#[derive(Clone, Default)]
+pub(super) struct Speaking {
+    pub(super) tls: Option<TlsAcceptor>,
+    /// A request that came whole is carried out though its sender has hung up: some shippers, as pygelf, never
+    /// wait for an answer. Elsewhere nobody is left to read what is still being made.
+    pub(super) finishes: bool,
 }
 
 /// What every connection needs.
 struct Answering {
     router: Router,
     head_within: Duration,
+    finishes: bool,
     stop: CancellationToken,
 }
 
 impl Answering {
     /// Answers what comes over one connection; its place is free again at the end.
-    async fn answer(self, stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
-        let Self { router, head_within, stop } = self;
+    async fn accept(
+        self,
+        stream: TcpStream,
+        tls: Option<TlsAcceptor>,
+        peer: SocketAddr,
+        _place: OwnedSemaphorePermit,
+    ) {
+        let Some(tls) = tls else { return self.answer(stream, peer).await };
+        match tokio::time::timeout(self.head_within, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.answer(stream, peer).await,
+            Ok(Err(error)) => {
+                metrics::counter!("custos_http_tls_refused_total").increment(1);
+                debug!(%peer, %error, "no TLS came of a connection");
+            }
+            Err(_) => debug!(%peer, "a connection said nothing"),
+        }
+    }
+
+    async fn answer(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+    ) {
+        let Self { router, head_within, finishes, stop } = self;
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().oneshot(request)
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(head_within);
+        http.timer(TokioTimer::new()).header_read_timeout(head_within).half_close(finishes);
         let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -100,8 +137,13 @@ mod tests {
             "/",
             get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.ip().to_string() }),
         );
-        let served =
-            JoinSet::from_iter([serve(listener, router, Duration::from_millis(200), stop.clone())]);
+        let served = JoinSet::from_iter([serve(
+            listener,
+            Speaking::default(),
+            router,
+            Duration::from_millis(200),
+            stop.clone(),
+        )]);
         let mut whole = TcpStream::connect(address).await.unwrap();
         whole.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();

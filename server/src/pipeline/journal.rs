@@ -266,6 +266,8 @@ impl Fold {
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
+            | Fact::SourceSilent { .. }
+            | Fact::SourceHeard { .. }
             | Fact::Searched { .. }
             | Fact::EventRead { .. }
             | Fact::EvidenceExported { .. }

@@ -108,6 +108,8 @@ impl Journal {
             | Fact::CorrelationIncomplete { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
+            | Fact::SourceSilent { .. }
+            | Fact::SourceHeard { .. }
             | Fact::Searched { .. }
             | Fact::EventRead { .. }
             | Fact::EvidenceExported { .. }

@@ -188,6 +188,7 @@ impl Folded {
 
     fn take_fact(&mut self, seq: Seq, bytes: &[u8], dirty: &mut Dirty) -> anyhow::Result<()> {
         let envelope = Envelope::decode(bytes)?;
+        dirty.sources.extend(self.sources.apply(&envelope.fact, envelope.at));
         dirty.rules.extend(self.hits.apply(&envelope.fact, &self.board));
         let Touched { rows, dropped } = self.board.apply(seq, &envelope);
         dirty.alerts.extend(rows);

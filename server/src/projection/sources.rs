@@ -1,6 +1,6 @@
 //! What each source sent: received = stored + rejected, when last, and how much a minute.
 
-use custos_event::{Flags, Header, Timestamp};
+use custos_event::{Fact, Flags, Header, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,8 +18,14 @@ pub(crate) struct Counts {
     pub(crate) stored: u64,
     pub(crate) rejected: u64,
     pub(crate) last_seen: Timestamp,
+    /// When the journal said that it is silent; none where it was heard since.
+    #[serde(default)]
+    pub(crate) silent_told: Option<Timestamp>,
     /// Received, by minute since 1970.
     minutes: BTreeMap<i64, u64>,
+    /// Of these, rejected.
+    #[serde(default)]
+    rejected_minutes: BTreeMap<i64, u64>,
 }
 
 impl Counts {
@@ -29,23 +35,35 @@ impl Counts {
 
     /// Received in each of the `count` minutes up to the one of `now`, the oldest first.
     pub(crate) fn per_minute(&self, now: Timestamp, count: i64) -> Vec<u64> {
-        let last = now.0.div_euclid(MINUTE);
-        (last - count + 1..=last)
-            .map(|minute| self.minutes.get(&minute).copied().unwrap_or(0))
-            .collect()
+        of_minutes(&self.minutes, now, count)
+    }
+
+    pub(crate) fn rejected_per_minute(&self, now: Timestamp, count: i64) -> Vec<u64> {
+        of_minutes(&self.rejected_minutes, now, count)
     }
 
     fn take(&mut self, header: &Header) {
+        let minute = header.received.0.div_euclid(MINUTE);
         if header.flags.has(Flags::REJECTED) {
             self.rejected += 1;
+            add(&mut self.rejected_minutes, minute);
         } else {
             self.stored += 1;
         }
         self.last_seen = self.last_seen.max(header.received);
-        *self.minutes.entry(header.received.0.div_euclid(MINUTE)).or_default() += 1;
-        while self.minutes.len() > MINUTES_MAX {
-            self.minutes.pop_first();
-        }
+        add(&mut self.minutes, minute);
+    }
+}
+
+fn of_minutes(minutes: &BTreeMap<i64, u64>, now: Timestamp, count: i64) -> Vec<u64> {
+    let last = now.0.div_euclid(MINUTE);
+    (last - count + 1..=last).map(|minute| minutes.get(&minute).copied().unwrap_or(0)).collect()
+}
+
+fn add(minutes: &mut BTreeMap<i64, u64>, minute: i64) {
+    *minutes.entry(minute).or_default() += 1;
+    while minutes.len() > MINUTES_MAX {
+        minutes.pop_first();
     }
 }
 
@@ -64,6 +82,19 @@ impl Sources {
         let name = if is_known { Arc::clone(&header.source) } else { OTHERS.into() };
         self.0.entry(Arc::clone(&name)).or_default().take(header);
         name
+    }
+
+    /// Takes in what a fact says of a source; its name, if it says anything.
+    pub(crate) fn apply(&mut self, fact: &Fact, at: Timestamp) -> Option<Arc<str>> {
+        let (source, silent_told) = if let Fact::SourceSilent { source, .. } = fact {
+            (source, Some(at))
+        } else if let Fact::SourceHeard { source } = fact {
+            (source, None)
+        } else {
+            return None;
+        };
+        self.0.get_mut(source.as_str())?.silent_told = silent_told;
+        Some(source.as_str().into())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Counts)> {

@@ -173,8 +173,32 @@ export interface SourceRow {
   rejected: number;
   last_seen?: string | null;
   per_minute: number[];
+  rejected_per_minute: number[];
   silent: boolean;
+  /** When the journal said that it is silent. */
+  silent_told?: string | null;
   lag?: number | null;
+}
+
+/** A port that is open to shippers. */
+export interface Inlet {
+  source: string;
+  protocol: string;
+  transport: string;
+  address: string;
+  tokens: boolean;
+}
+
+export interface ShipperPage {
+  title: string;
+  protocol: string;
+  config: string;
+  snippets: { shipper: string; text: string }[];
+}
+
+export interface ShippersAnswer {
+  open: Inlet[];
+  pages: ShipperPage[];
 }
 
 export interface SourcesAnswer {

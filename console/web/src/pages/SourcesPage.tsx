@@ -1,5 +1,5 @@
 // Every source: how much came, that nothing was lost, how far behind it is, and what could not be read.
-import { Drawer } from "@mantine/core";
+import { Button, Drawer } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
@@ -13,6 +13,7 @@ import { useUrl } from "../lib/url";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
 import { Sparkline } from "../ui/Sparkline";
+import { ConnectDrawer } from "./ConnectDrawer";
 
 function Balance({ answer }: { answer: SourcesAnswer }) {
   const { t, n } = useSpeech();
@@ -60,15 +61,16 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
   const { t, n, term } = useSpeech();
   const last = source.per_minute.at(-1) ?? 0;
   const rate = source.per_minute.length > 1 ? (source.per_minute.at(-2) ?? last) : last;
+  const refused = source.rejected_per_minute.at(-2) ?? 0;
   return (
     <tr>
       <td><Link className="strong" href={`/search?q=${encodeURIComponent(`custos.source:"${source.name}"`)}&from=-24h`}><Outside text={source.name} /></Link><div className="quiet small">{term("sourceKind", source.kind)}</div></td>
       <td className="num">{n(source.received)}</td>
       <td className="num">{n(source.stored)}</td>
       <td className="num">{source.rejected > 0 ? <button type="button" className="as-link bad" onClick={() => onRejected(source.name)} aria-label={t("sources.openRejected", { n: source.rejected, source: source.name })}>{n(source.rejected)}</button> : 0}</td>
-      <td className="wide-only spark-cell"><Sparkline values={source.per_minute} label={t("sources.rate", { n: rate })} /><span className="quiet small nowrap">{t("sources.perMinute", { n: rate })}</span></td>
+      <td className="wide-only spark-cell"><Sparkline values={source.per_minute} label={t("sources.rate", { n: rate })} /><span className="quiet small nowrap">{t("sources.perMinute", { n: rate })}</span>{refused > 0 ? <div className="bad small nowrap">{t("sources.rejectedPerMinute", { n: refused })}</div> : null}</td>
       <td className="num wide-only">{source.lag === null || source.lag === undefined ? <span className="quiet">–</span> : n(source.lag)}</td>
-      <td className="nowrap"><Ago time={source.last_seen} /> {source.silent ? <Chip tone="warn">{t("sources.silent")}</Chip> : null}</td>
+      <td className="nowrap"><Ago time={source.last_seen} /> {source.silent ? <Chip tone="warn">{t("sources.silent")}</Chip> : null}{source.silent && source.silent_told ? <div className="quiet small">{t("sources.silentTold")} <Ago time={source.silent_told} /></div> : null}</td>
     </tr>
   );
 }
@@ -78,14 +80,16 @@ export function SourcesPage() {
   const [url, setUrl] = useUrl();
   const [rejected, setRejected] = useState<string | undefined>(url.rejected);
   const answer = useQuery({ queryKey: ["sources", "list"], queryFn: ({ signal }) => get<SourcesAnswer>("/sources", {}, signal), refetchInterval: 10_000 });
+  const [connecting, setConnecting] = useState(url.connect === "yes");
+  const connect = (open: boolean) => (setConnecting(open), setUrl({ connect: open ? "yes" : "" }, true));
   const show = (name: string | undefined) => (setRejected(name), setUrl({ rejected: name ?? "" }, true));
   return (
-    <Page title={t("nav.sources")}>
+    <Page title={t("nav.sources")} aside={<Button size="compact-sm" onClick={() => connect(true)}>{t("connect.title")}</Button>}>
       {answer.isError ? <ErrorNote error={answer.error} retry={() => void answer.refetch()} /> : null}
       {answer.isPending ? <Loading /> : null}
       {answer.data ? <Balance answer={answer.data} /> : null}
       {answer.data?.sources.length === 0 ? (
-        <Empty title={t("sources.none")} hint={<><span>{t("sources.noneHint")}</span><code className="command">{`tail -F /var/log/auth.log | kcat -P -b 127.0.0.1:9092 -t auth`}</code></>} />
+        <Empty title={t("sources.none")} hint={<><span>{t("sources.noneHint")}</span><code className="command">{`tail -F /var/log/auth.log | kcat -P -b 127.0.0.1:9092 -t auth`}</code><Button size="compact-sm" variant="default" onClick={() => connect(true)}>{t("connect.title")}</Button></>} />
       ) : null}
       {answer.data && answer.data.sources.length > 0 ? (
         <div className="card">
@@ -95,6 +99,7 @@ export function SourcesPage() {
           </table>
         </div>
       ) : null}
+      <ConnectDrawer opened={connecting} onClose={() => connect(false)} />
       <Rejected source={rejected} onClose={() => show(undefined)} />
     </Page>
   );

@@ -91,6 +91,17 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Beside a message that has fields of its own: what it does not say of host and program.
+    pub(super) fn add_missing_to(&self, event: &mut ParsedEvent) {
+        if event.get(ecs::HOST_NAME).is_none() {
+            add_some(event, ecs::HOST_NAME, self.host);
+        }
+        if event.get(ecs::MESSAGE).is_none() {
+            add_some(event, ecs::MESSAGE, Some(self.message));
+        }
+        add_some(event, ecs::SYSLOG_APPNAME, self.program);
+    }
+
     pub(super) fn add_to(&self, event: &mut ParsedEvent) {
         if let Some(priority) = self.priority {
             let number = |field, number: u16| (field, ValueRef::Int(number.into()));

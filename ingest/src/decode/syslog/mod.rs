@@ -9,24 +9,33 @@ mod sudo;
 
 use super::{
     fields::{add, add_all, add_some, slug},
+    lines::{self, Lines},
     time::SourceTime,
 };
 use bytes::Bytes;
-use custos_event::{Flags, ParsedEvent, Timestamp, ValueRef, ecs};
+use custos_event::{FieldTable, Flags, ParsedEvent, Timestamp, ValueRef, ecs};
 use header::Header;
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
-pub(super) use header::looks_like;
+/// Whether a line begins as syslog does, or as one of the formats that come by syslog.
+pub(super) fn looks_like(raw: &[u8]) -> bool {
+    header::looks_like(raw) || lines::looks_like(raw)
+}
 
 /// A name longer than this is no program's name.
 const PROGRAM_BYTES_MAX: usize = 48;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Syslog {
     dataset: String,
+    lines: Lines,
 }
 
 impl Syslog {
+    pub(super) fn new(table: Arc<FieldTable>) -> Self {
+        Self { dataset: String::new(), lines: Lines::new(table) }
+    }
+
     pub(super) fn read(
         &mut self,
         event: &mut ParsedEvent,
@@ -36,6 +45,18 @@ impl Syslog {
         let raw = event.raw.clone();
         let text = line_of(event, &raw);
         let header = Header::parse(&text, received, year);
+        // Without a header, its first key may look like a program's name.
+        let (program, said) = if lines::looks_like(text.as_bytes()) {
+            (None, &*text)
+        } else {
+            (header.program, header.message)
+        };
+        if let Some(told) = self.lines.read(event, program, said) {
+            let datasets = [(ecs::EVENT_MODULE, told.module), (ecs::EVENT_DATASET, told.dataset)];
+            add_all(event, &datasets);
+            header.add_missing_to(event);
+            return told.time.or(header.time);
+        }
         add_all(
             event,
             &[(ecs::EVENT_MODULE, "linux"), (ecs::EVENT_DATASET, self.dataset(&header))],

@@ -1,0 +1,118 @@
+//! Ports as their clients see them, over real sockets.
+
+use super::*;
+use crate::stand_in::{Fate, StandIn, clock, decoders};
+use custos_event::Flags;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, UdpSocket},
+    task::JoinHandle,
+};
+
+struct Running {
+    address: SocketAddr,
+    intake: Arc<StandIn>,
+    stop: CancellationToken,
+    ended: JoinHandle<Result<(), PortError>>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for what it spawns")]
+async fn open(transport: Transport, intake: Arc<StandIn>) -> Running {
+    let gate = Gate::new(Arc::clone(&intake), decoders(), clock());
+    let config = PortConfig {
+        protocol: Protocol::Syslog,
+        transport,
+        listen: ([127, 0, 0, 1], 0).into(),
+        source: "syslog:test".into(),
+    };
+    let port = Port::bind(config, gate).await.unwrap();
+    let (address, stop) = (port.local_addr(), CancellationToken::new());
+    let ended = tokio::spawn(port.run(stop.clone()));
+    Running { address, intake, stop, ended }
+}
+
+impl Running {
+    async fn wait_events(&self, count: usize) {
+        let intake = Arc::clone(&self.intake);
+        tokio::task::spawn_blocking(move || intake.wait_events(count)).await.unwrap();
+    }
+
+    async fn end(self) -> Vec<String> {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+        self.intake
+            .look(|disk| disk.events.iter().map(|event| event.raw_text().into_owned()).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_end_with_their_last_message_stored() {
+    let port = open(Transport::Tcp, StandIn::new()).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(b"<13>a\n5 <13>b<13>not ended").await.unwrap();
+    stream.shutdown().await.unwrap();
+    port.wait_events(3).await;
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(port.end().await, ["<13>a", "<13>b", "<13>not ended"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nothing_becomes_durable_nothing_more_is_read() {
+    let intake = StandIn::new();
+    intake.hold();
+    let port = open(Transport::Tcp, intake).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    let line = [&[b'x'; 1_023][..], b"\n"].concat();
+    // More than both sockets' buffers hold: the sender is held up.
+    let sending = async {
+        for _ in 0..65_536 {
+            stream.write_all(&line).await.unwrap();
+        }
+        stream.shutdown().await.unwrap();
+    };
+    tokio::pin!(sending);
+    let held = tokio::time::timeout(std::time::Duration::from_millis(500), &mut sending).await;
+    assert!(held.is_err(), "64 MiB were taken while nothing was durable");
+    port.intake.release();
+    sending.await;
+    port.wait_events(65_536).await;
+    assert_eq!(port.end().await.len(), 65_536);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_are_messages_and_wait_while_the_disk_is_full() {
+    let port = open(Transport::Udp, StandIn::with_fates([Fate::Pause, Fate::Pause])).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for text in ["<13>a\n", "\n", "bad\0", "<13>two\nlines"] {
+        socket.send_to(text.as_bytes(), port.address).await.unwrap();
+    }
+    port.wait_events(3).await;
+    let rejected = port.intake.look(|disk| {
+        disk.events.iter().filter(|event| event.header.flags.has(Flags::REJECTED)).count()
+    });
+    assert_eq!(rejected, 1);
+    assert_eq!(port.end().await, ["<13>a", "bad", "<13>two\nlines"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_store_ends_the_port() {
+    let port = open(Transport::Tcp, StandIn::with_fates([Fate::Fail])).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(b"<13>a\n").await.unwrap();
+    let error = port.ended.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("syslog:test") && error.contains("sync failed"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named_with_its_mend() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = PortConfig {
+        protocol: Protocol::Syslog,
+        transport: Transport::Tcp,
+        listen: taken.local_addr().unwrap(),
+        source: "syslog:test".into(),
+    };
+    let gate = Gate::new(StandIn::new(), decoders(), clock());
+    let error = Port::bind(config, gate).await.err().unwrap().to_string();
+    assert!(error.contains("syslog:test") && error.contains("ss -lntup"), "{error}");
+}

@@ -1,0 +1,54 @@
+//! HTTP as shippers speak it: Elasticsearch's `_bulk`, Splunk's event collector, OTLP, GELF, all on one port.
+//!
+//! Each request is answered when its events are durable. Who has a token sends as the source that the token
+//! names; without tokens, the port's own name is the source. [`access`] tells who asks, [`delivery`] what came
+//! of it; each protocol has a file.
+
+mod access;
+mod delivery;
+mod elastic;
+mod gelf;
+mod otlp;
+mod splunk;
+
+pub use access::Token;
+
+use crate::{
+    batch::Intake,
+    body::{Bodies, BodyLimits},
+    gate::Gate,
+};
+use axum::{Router, extract::DefaultBodyLimit};
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub struct ShippersConfig {
+    /// The source of who needs no token.
+    pub name: Arc<str>,
+    /// With any, each request needs one of them.
+    pub tokens: Vec<Token>,
+    pub limits: BodyLimits,
+}
+
+/// What every route needs.
+pub(crate) struct Shippers<I> {
+    config: ShippersConfig,
+    gate: Gate<I>,
+    bodies: Bodies,
+}
+
+/// The routes of one port.
+pub fn router<I: Intake>(config: ShippersConfig, gate: Gate<I>) -> Router {
+    let bodies = Bodies::new(config.limits.clone());
+    let state = Arc::new(Shippers { config, gate, bodies });
+    elastic::routes()
+        .merge(splunk::routes())
+        .merge(otlp::routes())
+        .merge(gelf::routes())
+        // Bodies are bounded by `Bodies`, which answers as each protocol has it.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests;

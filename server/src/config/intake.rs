@@ -1,0 +1,258 @@
+//! `[[intake]]`: the sockets that shippers write to, one section each.
+
+use super::{
+    check_open,
+    raw::{self, Intake as Raw},
+};
+use crate::api::sources::Inlet;
+use anyhow::{Context as _, bail};
+use custos_ingest::{
+    PortConfig,
+    decode::SourceType,
+    port::{
+        Protocol, Transport,
+        tls::{TlsAcceptor, TlsFiles, acceptor},
+    },
+    shippers::Token,
+};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+/// Each has a socket and a task of its own.
+const INTAKES_MAX: usize = 64;
+/// Each request is compared with all of them.
+const TOKENS_MAX: usize = 1_000;
+
+/// One section that holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Intake {
+    pub(crate) name: String,
+    pub(crate) speaks: Speaks,
+    pub(crate) over: Over,
+    pub(crate) listen: SocketAddr,
+    /// How the events of each source are read: of the port's own name, and of each token's.
+    pub(crate) types: BTreeMap<String, SourceType>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Speaks {
+    Port(Protocol),
+    /// Elasticsearch, Splunk, OTLP and GELF on one port; with tokens, only who has one.
+    Http(Vec<Token>),
+}
+
+/// What the protocol is spoken over.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Over {
+    Udp,
+    Tcp,
+    Tls(TlsFiles),
+}
+
+impl Intake {
+    /// As it is told to people, and as the events of a port name it.
+    pub(crate) fn source(&self) -> String {
+        let protocol = match &self.speaks {
+            Speaks::Port(protocol) => protocol.name(),
+            Speaks::Http(_) => "http",
+        };
+        format!("{protocol}:{}", self.name)
+    }
+
+    /// As people are told that it is open.
+    pub(crate) fn inlet(&self, address: SocketAddr) -> Inlet {
+        let (protocol, tokens) = match &self.speaks {
+            Speaks::Port(protocol) => (protocol.name(), false),
+            Speaks::Http(tokens) => ("http", !tokens.is_empty()),
+        };
+        let transport = match &self.over {
+            Over::Udp => "udp",
+            Over::Tcp => "tcp",
+            Over::Tls(_) => "tls",
+        };
+        Inlet {
+            source: self.source(),
+            protocol: protocol.into(),
+            transport: transport.into(),
+            address: address.to_string(),
+            tokens,
+        }
+    }
+
+    /// With the certificates that it names read.
+    pub(crate) fn port(&self, protocol: Protocol) -> anyhow::Result<PortConfig> {
+        let transport = match (&self.over, self.tls()?) {
+            (Over::Udp, _) => Transport::Udp,
+            (_, Some(acceptor)) => Transport::Tls(acceptor),
+            (_, None) => Transport::Tcp,
+        };
+        let listen = self.listen;
+        Ok(PortConfig { protocol, transport, listen, source: self.source().into() })
+    }
+
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<TlsAcceptor>> {
+        let Over::Tls(files) = &self.over else { return Ok(None) };
+        let acceptor = acceptor(files).with_context(|| format!("[[intake]] '{}'", self.name))?;
+        Ok(Some(acceptor))
+    }
+}
+
+pub(super) fn check(
+    all: Vec<Raw>,
+    below: &impl Fn(PathBuf) -> PathBuf,
+) -> anyhow::Result<Vec<Intake>> {
+    if all.len() > INTAKES_MAX {
+        bail!("{} [[intake]] sections; {INTAKES_MAX} are possible", all.len());
+    }
+    let checked = all.into_iter().map(|raw| {
+        let place = format!("[[intake]] '{}'", raw.name);
+        check_one(raw, below).context(place)
+    });
+    checked.collect()
+}
+
+fn check_one(raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Intake> {
+    if !custos_ingest::http::is_source_name(&raw.name) {
+        bail!("the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
+    }
+    let source_type: SourceType = match &raw.kind {
+        Some(kind) => kind.parse()?,
+        None => SourceType::Auto,
+    };
+    let mut types = BTreeMap::from([(raw.name.clone(), source_type)]);
+    let speaks = match raw.protocol.as_str() {
+        "syslog" => Speaks::Port(Protocol::Syslog),
+        "http" => Speaks::Http(tokens(&raw, source_type, &mut types)?),
+        other => bail!("protocol = \"{other}\" is unknown; expected one of: syslog, http"),
+    };
+    let over = over(&raw, below)?;
+    let asks_who = match (&speaks, &over) {
+        (Speaks::Http(_), Over::Udp) => bail!("protocol = \"http\" is not spoken over udp"),
+        (Speaks::Port(_), _) if !raw.tokens.is_empty() => {
+            bail!("[[intake.tokens]] need protocol = \"http\"")
+        }
+        (Speaks::Http(tokens), Over::Tls(files)) => !tokens.is_empty() || files.client_ca.is_some(),
+        (_, Over::Tls(files)) => files.client_ca.is_some(),
+        // A token over a plain connection can be read by whoever is on the way.
+        _ => false,
+    };
+    check_open("intake", raw.listen, raw.open_to_network || asks_who)?;
+    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, types })
+}
+
+fn tokens(
+    raw: &Raw,
+    standard: SourceType,
+    types: &mut BTreeMap<String, SourceType>,
+) -> anyhow::Result<Vec<Token>> {
+    if raw.tokens.len() > TOKENS_MAX {
+        bail!("{} [[intake.tokens]]; {TOKENS_MAX} are possible", raw.tokens.len());
+    }
+    let token = |token: &raw::IntakeToken| {
+        let name = &token.name;
+        if !custos_ingest::http::is_source_name(name) {
+            bail!("token '{name}': the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
+        }
+        let kind = token.kind.as_deref().map_or(Ok(standard), str::parse);
+        types.insert(name.clone(), kind.with_context(|| format!("token '{name}'"))?);
+        let digest = crate::hex::unhex(&token.sha256).and_then(|bytes| bytes.try_into().ok());
+        let sha256 = digest.with_context(|| {
+            format!(
+                "token '{name}': sha256 has to be the SHA-256 of the token, 64 hex digits: \
+                 printf %s TOKEN | sha256sum"
+            )
+        })?;
+        Ok(Token { name: name.as_str().into(), sha256 })
+    };
+    raw.tokens.iter().map(token).collect()
+}
+
+fn over(raw: &Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Over> {
+    let files = (raw.certificate.clone(), raw.key.clone(), raw.client_ca.clone());
+    match (raw.transport.as_deref().unwrap_or("tcp"), files) {
+        ("udp", (None, None, None)) => Ok(Over::Udp),
+        ("tcp", (None, None, None)) => Ok(Over::Tcp),
+        ("tls", (Some(certificate), Some(key), client_ca)) => Ok(Over::Tls(TlsFiles {
+            certificate: below(certificate),
+            key: below(key),
+            client_ca: client_ca.map(below),
+        })),
+        ("tls", _) => bail!("transport = \"tls\" needs certificate and key, two PEM files"),
+        (plain @ ("udp" | "tcp"), _) => {
+            bail!("certificate, key and client_ca need transport = \"tls\", not \"{plain}\"")
+        }
+        (other, _) => {
+            bail!("transport = \"{other}\" is unknown; expected one of: udp, tcp, tls")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+    use std::path::Path;
+
+    fn parse(text: &str) -> anyhow::Result<Vec<Intake>> {
+        Ok(Config::parse(text, Path::new("/etc/custos"))?.intakes)
+    }
+
+    #[test]
+    fn a_port_with_certificates_is_open_to_the_network_and_a_plain_one_only_if_it_is_said() {
+        let tls = "[[intake]]\nname = \"fw\"\nprotocol = \"syslog\"\nlisten = \"0.0.0.0:6514\"\n\
+                   transport = \"tls\"\ncertificate = \"s.pem\"\nkey = \"s.key\"\ntype = \"syslog\"\n";
+        assert!(parse(tls).is_err());
+        let [intake] = &parse(&format!("{tls}client_ca = \"/ca.pem\"\n")).unwrap()[..] else {
+            panic!("not one intake")
+        };
+        assert_eq!(intake.source(), "syslog:fw");
+        assert_eq!(intake.types["fw"], SourceType::Syslog);
+        let files = TlsFiles {
+            certificate: "/etc/custos/s.pem".into(),
+            key: "/etc/custos/s.key".into(),
+            client_ca: Some("/ca.pem".into()),
+        };
+        assert_eq!(intake.over, Over::Tls(files));
+        let error = format!("{:#}", intake.port(Protocol::Syslog).unwrap_err());
+        assert!(error.contains("'fw'") && error.contains("/etc/custos/s.pem"), "{error}");
+    }
+
+    #[test]
+    fn a_token_has_a_name_and_a_type_of_its_own() {
+        let text = format!(
+            "[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:9200\"\n\
+             [[intake.tokens]]\nname = \"web\"\nsha256 = \"{}\"\ntype = \"apache\"\n",
+            "0f".repeat(32)
+        );
+        let intake = parse(&text).unwrap().remove(0);
+        assert_eq!(intake.types["web"], SourceType::Apache);
+        assert_eq!(intake.types["edge"], SourceType::Auto);
+        let token = Token { name: "web".into(), sha256: [15; 32] };
+        assert_eq!(intake.speaks, Speaks::Http(vec![token]));
+        let open = text.replace("127.0.0.1", "0.0.0.0");
+        assert!(parse(&open).is_err(), "a token went over a plain connection");
+    }
+
+    #[test]
+    fn what_does_not_hold_is_named_with_its_place_and_mend() {
+        let head = "[[intake]]\nname = \"a\"\nlisten = \"127.0.0.1:5514\"\n";
+        for (more, parts) in [
+            ("protocol = \"sislog\"\n", &["'a'", "sislog", "syslog"][..]),
+            ("protocol = \"syslog\"\ntransport = \"quic\"\n", &["quic", "udp, tcp, tls"]),
+            ("protocol = \"syslog\"\ntransport = \"tls\"\n", &["certificate and key"]),
+            ("protocol = \"syslog\"\nkey = \"k\"\n", &["need transport = \"tls\""]),
+            ("protocol = \"http\"\ntransport = \"udp\"\n", &["not spoken over udp"]),
+            (
+                "protocol = \"http\"\n[[intake.tokens]]\nname = \"web\"\nsha256 = \"ab\"\n",
+                &["'web'", "sha256sum"],
+            ),
+            ("protocol = \"syslog\"\ntype = \"sislog\"\n", &["'a'", "unknown source type"]),
+        ] {
+            let error = format!("{:#}", parse(&format!("{head}{more}")).unwrap_err());
+            for part in parts {
+                assert!(error.contains(part), "{part} in: {error}");
+            }
+        }
+        let one = format!("{head}protocol = \"syslog\"\n");
+        assert!(parse(&one.replace("\"a\"", "\"a b\"")).is_err());
+    }
+}

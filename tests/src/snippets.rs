@@ -1,0 +1,97 @@
+//! What docs/sources/ tells people to copy, run as it is written: only ports and places of files are other ones.
+
+use crate::{clients::python, process::Running, root, wait};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    fs,
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// Longer than any snippet takes on a busy machine.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What stands in place of what is written: ports, tokens, files.
+#[derive(Debug, Default)]
+pub struct Places(Vec<(String, String)>);
+
+impl Places {
+    #[must_use]
+    pub fn with(mut self, written: &str, here: impl ToString) -> Self {
+        self.0.push((written.to_owned(), here.to_string()));
+        self
+    }
+
+    /// The block below the heading `heading` of docs/sources/`page`.
+    pub fn snippet(&self, page: &str, heading: &str) -> Result<String> {
+        let path = root().join("docs/sources").join(page);
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let missing = || format!("{page} has no block below '## {heading}'");
+        let (_, below) = text.split_once(&format!("\n## {heading}\n")).with_context(missing)?;
+        let section = below.split("\n## ").next().unwrap_or_default();
+        let (_, block) = section.split_once("```").with_context(missing)?;
+        let (block, _) = block.split_once("\n```").with_context(missing)?;
+        let (_, block) = block.split_once('\n').with_context(missing)?;
+        Ok(self.here(block) + "\n")
+    }
+
+    /// In one pass, so that nothing put in is taken for something written.
+    fn here(&self, mut text: &str) -> String {
+        let mut here = String::with_capacity(text.len());
+        'text: while let Some(next) = text.chars().next() {
+            for (written, instead) in &self.0 {
+                if let Some(rest) = text.strip_prefix(written.as_str()) {
+                    here.push_str(instead);
+                    text = rest;
+                    continue 'text;
+                }
+            }
+            here.push(next);
+            text = text.get(next.len_utf8()..).unwrap_or_default();
+        }
+        here
+    }
+
+    /// Runs a block of shell.
+    pub fn sh(&self, page: &str, heading: &str) -> Result<()> {
+        let text = self.snippet(page, heading)?;
+        ended(heading, Command::new("sh").args(["-euc", &text]))
+    }
+
+    /// Runs a block of Python.
+    pub fn python(&self, page: &str, heading: &str) -> Result<()> {
+        let text = self.snippet(page, heading)?;
+        ended(heading, Command::new(python()).args(["-c", &text]))
+    }
+
+    /// Debian's rsyslog with this block in its configuration, fed over TCP on `port`.
+    pub fn rsyslog(&self, page: &str, heading: &str, folder: &Path, port: u16) -> Result<Running> {
+        let config = format!(
+            "global(workDirectory=\"{}\")\nmodule(load=\"imptcp\")\ninput(type=\"imptcp\" \
+             address=\"127.0.0.1\" port=\"{port}\")\n{}",
+            folder.display(),
+            self.snippet(page, heading)?,
+        );
+        let file = folder.join(format!("rsyslog-{port}.conf"));
+        fs::write(&file, config)?;
+        let mut command = Command::new("/usr/sbin/rsyslogd");
+        // -n: in the foreground, a child of this test; -i: its process id not in /run.
+        let id = folder.join(format!("rsyslog-{port}.pid"));
+        command.arg("-n").arg("-f").arg(&file).arg("-i").arg(id).stdout(Stdio::null());
+        let running = Running::start(heading, &mut command)?;
+        wait::until("rsyslog's port", LIMIT, || Ok(TcpStream::connect(("127.0.0.1", port)).ok()))
+            .with_context(|| running.shown())?;
+        Ok(running)
+    }
+}
+
+fn ended(name: &str, command: &mut Command) -> Result<()> {
+    let mut running = Running::start(name, command.stdout(Stdio::null()))?;
+    let status = running.wait(LIMIT)?;
+    if !status.success() {
+        bail!("the snippet '{name}' ended with {status}:\n{}", running.shown());
+    }
+    Ok(())
+}

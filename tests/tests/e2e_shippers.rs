@@ -1,0 +1,241 @@
+//! Shippers as people have them, set up by the snippets of docs/sources/, each as it is written there.
+
+use anyhow::{Context as _, Result, ensure};
+use custos_tests::{
+    api::Api, certificates::Authority, custos::Node, process::free_port, snippets::Places, wait,
+};
+use serde_json::Value;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Waits until a search finds `count` events; fails on more.
+fn found(api: &Api, query: &str, count: usize) -> Result<Vec<Value>> {
+    let path = format!("/events?limit=1000&query={query}");
+    wait::until(&format!("{count} of {query}"), LIMIT, || {
+        let answer = api.get(&path)?;
+        let events = answer["events"].as_array().context("no events")?;
+        ensure!(events.len() <= count, "{query}: {} events, not {count}", events.len());
+        Ok((events.len() == count).then(|| events.clone()))
+    })
+}
+
+/// received = stored + rejected, and all of it is in the log.
+fn balanced(api: &Api, expected: &[(&str, u64, u64)]) -> Result<()> {
+    let answer = api.get("/sources")?;
+    let sources = answer["sources"].as_array().context("no sources")?;
+    for (name, stored, rejected) in expected {
+        let found = sources.iter().find(|source| source["name"] == *name);
+        let source = found.with_context(|| format!("no source {name} in {answer}"))?;
+        let numbers = ["received", "stored", "rejected"].map(|key| source[key].as_u64());
+        let right = [stored + rejected, *stored, *rejected].map(Some);
+        ensure!(numbers == right, "{name}: {numbers:?}, not {right:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    Authority::make(folder.path(), &["server", "client"])?;
+    let (http, plain, tls) = (free_port()?, free_port()?, free_port()?);
+    let places = Places::default()
+        .with("5514", plain)
+        .with("6514", tls)
+        .with("/etc/custos", folder.path().display());
+    let mut node = Node::start(folder.path(), http, &places.snippet("syslog.md", "Custos")?)?;
+    let api = Api::new(&node, http)?;
+
+    // Two rsyslogs, each fed with lines as machines write them.
+    for (heading, source, lines) in
+        [("rsyslog", "hosts", 500_u32), ("rsyslog with TLS", "branches", 300)]
+    {
+        let port = free_port()?;
+        let shipper = places.rsyslog("syslog.md", heading, folder.path(), port)?;
+        let mut feed = TcpStream::connect(("127.0.0.1", port))?;
+        for nth in 0..lines {
+            writeln!(
+                feed,
+                "<38>Nov 24 03:14:15 gate sshd[{nth}]: Failed password for root from 192.0.2.7 port {nth} ssh2"
+            )?;
+        }
+        drop(feed);
+        let query = format!("custos.source:\"syslog:{source}\" and event.action:ssh-login");
+        let events = found(&api, &query, lines as usize).with_context(|| shipper.shown())?;
+        ensure!(events[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", events[0]);
+        ensure!(events[0]["fields"]["host.name"] == "gate", "{}", events[0]);
+    }
+    places.sh("syslog.md", "logger")?;
+    places.sh("syslog.md", "logger over UDP")?;
+    places.python("syslog.md", "Python")?;
+    found(&api, "message:\"a message by logger\" and process.name:custos-test", 2)?;
+    found(&api, "message:\"a message by Python\" and process.name:billing", 1)?;
+
+    // Who shows no certificate writes nothing.
+    let connect = format!("127.0.0.1:{tls}");
+    let mut stranger = Command::new("openssl")
+        .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &connect])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut input = stranger.stdin.take().context("no standard input")?;
+    // It may have been hung up on already.
+    drop(input.write_all(b"<13>a message by a stranger\n"));
+    drop(input);
+    stranger.wait()?;
+    wait::until("the stranger to be refused", LIMIT, || {
+        let refused = "custos_port_refused_total{source=\"syslog:branches\",reason=\"tls\"}";
+        Ok((node.metric(refused)? >= 1.0).then_some(()))
+    })?;
+
+    // A line of 300 KiB is cut, its whole length known.
+    let mut feed = TcpStream::connect(("127.0.0.1", plain))?;
+    feed.write_all(&[b"<13>long: ", &vec![b'x'; 300 << 10][..], b"\n"].concat())?;
+    feed.shutdown(std::net::Shutdown::Write)?;
+    feed.read_to_end(&mut Vec::new())?;
+    let long = found(&api, "process.name:long", 1)?;
+    ensure!(long[0]["raw"].as_str().map(str::len) == Some(256 << 10), "the line was not cut");
+
+    balanced(
+        &api,
+        &[("syslog:hosts", 503, 0), ("syslog:switches", 1, 0), ("syslog:branches", 300, 0)],
+    )?;
+    node.stop()
+}
+
+/// A port with a token, as the page's own block says.
+fn places(port: u16) -> Places {
+    let written = ["9200", "8088", "4318", "12202"];
+    let places = written.iter().fold(Places::default(), |places, at| places.with(at, port));
+    // printf %s secret-of-this-test | sha256sum
+    places
+        .with("SHA256-OF-TOKEN", "b05db83c10f57f133850faf16c565d0b7efb2eaa6563be47bce08ed221889997")
+        .with("TOKEN", "secret-of-this-test")
+}
+
+#[test]
+fn elasticsearch_clients_send_in_bulk_and_only_with_their_token() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, port) = (free_port()?, free_port()?);
+    let places = places(port).with("/var/log", folder.path().display());
+    let page = "elasticsearch.md";
+    let mut node = Node::start(folder.path(), http, &places.snippet(page, "Custos")?)?;
+    let api = Api::new(&node, http)?;
+
+    let fed = free_port()?;
+    let shipper = places.rsyslog(page, "rsyslog", folder.path(), fed)?;
+    let mut feed = TcpStream::connect(("127.0.0.1", fed))?;
+    for nth in 0..200 {
+        writeln!(feed, "<38>Nov 24 03:14:15 gate app[7]: line {nth} by omelasticsearch")?;
+    }
+    drop(feed);
+    places.python(page, "Python")?;
+    places.python(page, "OpenSearch for Python")?;
+    places.sh(page, "curl")?;
+    found(&api, "\"a line by curl\" and host.name:shop", 1)?;
+    found(&api, "\"by opensearch-py\"", 500)?;
+    found(&api, "\"by omelasticsearch\" and host.name:gate and process.name:app", 200)
+        .with_context(|| shipper.shown())?;
+
+    // Without the token, or with another, nothing goes.
+    let guessed = places.snippet(page, "curl")?.replace("secret-of-this-test", "guessed");
+    let refused = Command::new("sh").args(["-euc", &guessed]).stderr(Stdio::null()).status()?;
+    ensure!(!refused.success(), "a guessed token was taken");
+    // The node is killed and comes again: what was answered is there, once.
+    node.kill()?;
+    node.restart()?;
+    found(&api, "\"by opensearch-py\"", 500)?;
+    balanced(&api, &[("elasticsearch:web", 2_701, 0)])?;
+    node.stop()
+}
+
+#[test]
+fn splunk_otlp_and_gelf_clients_send_as_their_pages_say() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, splunk, otlp, gelf) = (free_port()?, free_port()?, free_port()?, free_port()?);
+    let [at_splunk, at_otlp, at_gelf] = [splunk, otlp, gelf].map(places);
+    let config = [
+        at_splunk.snippet("splunk.md", "Custos")?,
+        at_otlp.snippet("otlp.md", "Custos")?,
+        at_gelf.snippet("gelf.md", "Custos")?,
+    ];
+    let mut node = Node::start(folder.path(), http, &config.concat())?;
+    let api = Api::new(&node, http)?;
+    at_splunk.python("splunk.md", "Python")?;
+    at_splunk.sh("splunk.md", "curl")?;
+    at_splunk.sh("splunk.md", "curl, raw lines")?;
+    at_otlp.python("otlp.md", "Python")?;
+    at_gelf.sh("gelf.md", "curl")?;
+
+    let handler = found(&api, "\"a message by splunk-hec-handler\"", 1)?;
+    ensure!(handler[0]["fields"]["host.name"] == "shop", "{}", handler[0]);
+    ensure!(handler[0]["fields"]["log.file.path"] == "/srv/billing.log", "{}", handler[0]);
+    let login = found(&api, "event.action:ssh-login and custos.source:\"splunk:apps\"", 1)?;
+    ensure!(login[0]["fields"]["log.file.path"] == "/var/log/auth.log", "{}", login[0]);
+    // Lines in no known form are kept, and found by who asks for rejects.
+    found(&api, "event.kind:pipeline_error and custos.source:\"splunk:apps\"", 2)?;
+    let query = "otel.attributes.order:299 and service.name:billing and log.level:ERROR";
+    let record = found(&api, query, 1)?;
+    ensure!(record[0]["fields"]["message"] == "order 299 by OTLP", "{}", record[0]);
+    ensure!(record[0]["fields"]["user.name"] == "mia", "{}", record[0]);
+    let message = found(&api, "gelf._team:billing and syslog.severity:4", 1)?;
+    ensure!(message[0]["fields"]["message"] == "a message by curl over GELF", "{}", message[0]);
+
+    balanced(&api, &[("splunk:apps", 2, 2), ("otlp:otel", 300, 0), ("gelf:edge", 1, 0)])?;
+    node.stop()
+}
+
+#[test]
+fn kafka_producers_send_as_their_page_says() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, port) = (free_port()?, free_port()?);
+    let places = Places::default().with("9092", port).with("/var/log", folder.path().display());
+    let mut node = Node::start(folder.path(), http, &places.snippet("kafka.md", "Custos")?)?;
+    let api = Api::new(&node, http)?;
+    let fed = free_port()?;
+    let shipper = places.rsyslog("kafka.md", "rsyslog", folder.path(), fed)?;
+    writeln!(
+        TcpStream::connect(("127.0.0.1", fed))?,
+        "<38>Nov 24 03:14:15 gate sshd[7]: Invalid user guest from 192.0.2.7 port 4711"
+    )?;
+    places.sh("kafka.md", "kcat")?;
+    places.python("kafka.md", "Python")?;
+    found(&api, "event.action:ssh-invalid-user", 1).with_context(|| shipper.shown())?;
+    found(&api, "event.action:ssh-login and host.name:gate", 101)?;
+    balanced(&api, &[("listener:auth", 102, 0)])?;
+    node.stop()
+}
+
+#[test]
+fn a_source_that_falls_silent_is_told_and_so_is_that_it_speaks_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let http = free_port()?;
+    let config = "[[sources.silent]]\nsource = \"http:doors\"\nafter = \"2s\"\n";
+    let mut node = Node::start(folder.path(), http, config)?;
+    let api = Api::new(&node, http)?;
+    let told = |silent: bool| {
+        wait::until(&format!("the journal to say that silence is {silent}"), LIMIT, || {
+            let answer = api.get("/sources")?;
+            let mut sources = answer["sources"].as_array().into_iter().flatten();
+            let doors = sources.find(|source| source["name"] == "http:doors");
+            let doors = doors.context("no source http:doors")?;
+            let is_told = doors["silent_told"].is_string() && doors["silent"] == true;
+            Ok((is_told == silent).then(|| doors["silent_told"].clone()))
+        })
+    };
+    api.ship("doors", "{\"door\":\"V2\",\"result\":\"granted\"}\n")?;
+    let at = told(true)?;
+    // A server that comes again knows what was said, and does not say it twice.
+    node.stop()?;
+    node.restart()?;
+    ensure!(told(true)? == at, "silence was told twice");
+    api.ship("doors", "{\"door\":\"V2\",\"result\":\"granted\"}\n")?;
+    told(false)?;
+    node.stop()
+}
