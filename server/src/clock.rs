@@ -1,7 +1,8 @@
 //! The one place that asks the machine for the time.
 
 use custos_event::{Clock, Timestamp};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio_util::sync::CancellationToken;
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,5 +30,16 @@ impl Stopwatch {
 
     pub(crate) fn secs(&self) -> f64 {
         self.0.elapsed().as_secs_f64()
+    }
+
+    /// Waits until `bytes` have taken as long as they do at `rate` a second; false where `stop` came first.
+    #[expect(clippy::cast_precision_loss, reason = "a pace")]
+    pub(crate) fn pace(&self, bytes: u64, rate: u64, stop: &CancellationToken) -> bool {
+        const STEP: Duration = Duration::from_millis(20);
+        let due = bytes as f64 / rate.max(1) as f64;
+        while !stop.is_cancelled() && self.secs() < due {
+            std::thread::sleep(STEP.min(Duration::from_secs_f64((due - self.secs()).max(0.0))));
+        }
+        !stop.is_cancelled()
     }
 }

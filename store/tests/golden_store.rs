@@ -10,7 +10,7 @@ mod common;
 
 use common::*;
 use custos_event::{
-    Actor, Append, Entry, Envelope, Fact, LogId, Partition, Position, Seq, Timestamp, UpkeepEvent,
+    Actor, Append, Entry, Envelope, Fact, LogId, Partition, Position, Seq, Timestamp,
 };
 use custos_evidence::proof::includes;
 use custos_store::{DropRequest, LogReport, Options, Store};
@@ -62,16 +62,7 @@ fn write(dir: &Path) {
     let (log, reason) = (LogId::TELEMETRY, "older than keep = 90d".to_owned());
     let request = DropRequest { log, partition: P0, numbers, reason };
     let told = store.drop_segments(&request, &mut |range| {
-        let event = UpkeepEvent::SegmentsDropped {
-            log: range.log,
-            first: range.first,
-            last: range.last,
-            segments: range.segments,
-            bytes: range.bytes,
-            through: range.through,
-            reason: range.reason.clone(),
-        };
-        store.append_blocking(fact(Fact::Upkeep { event })).map(drop)
+        store.append_blocking(fact(Fact::Upkeep { event: range.into() })).map(drop)
     });
     told.unwrap();
     store.close().unwrap();

@@ -84,16 +84,7 @@ fn sealed(store: &Store) -> Result<Vec<u64>, StoreError> {
 
 /// The fact as a server appends it.
 fn tell(store: &Store, range: &DroppedRange) -> Result<(), StoreError> {
-    let event = UpkeepEvent::SegmentsDropped {
-        log: range.log,
-        first: range.first,
-        last: range.last,
-        segments: range.segments,
-        bytes: range.bytes,
-        through: range.through,
-        reason: range.reason.clone(),
-    };
-    store.append_blocking(fact(Fact::Upkeep { event })).map(drop)
+    store.append_blocking(fact(Fact::Upkeep { event: range.into() })).map(drop)
 }
 
 fn let_go(store: &Store, from: u64, to: u64) -> Result<DroppedRange, StoreError> {

@@ -17,6 +17,7 @@ use custos_store::{
     backup::{S3Options, Target},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Args)]
 pub(super) struct Scrub {
@@ -58,10 +59,9 @@ impl Scrub {
             opened.record_start()?;
         }
         let watch = Stopwatch::start();
-        let report = opened.store.scrub(&mut |progress| {
-            pause(&watch, progress.bytes, self.rate);
-            true
-        })?;
+        let rate = self.rate.filter(|mib| *mib > 0).map_or(u64::MAX, |mib| u64::from(mib) << 20);
+        let stop = CancellationToken::new();
+        let report = opened.store.scrub(&mut |progress| watch.pace(progress.bytes, rate, &stop))?;
         let damaged = report.damaged.len() as u64;
         let (segments, bytes) = (report.segments, report.bytes);
         let event = UpkeepEvent::ScrubCompleted { segments, bytes, damaged };
@@ -100,17 +100,6 @@ impl Scrub {
         }
         output.flush()?;
         Ok(Outcome::findings_if(damaged > 0))
-    }
-}
-
-/// Waits until what was read has taken as long as it may.
-#[expect(clippy::cast_precision_loss, reason = "a pace")]
-fn pause(watch: &Stopwatch, bytes: u64, rate: Option<u32>) {
-    let Some(rate) = rate.filter(|rate| *rate > 0) else { return };
-    let due = bytes as f64 / (f64::from(rate) * f64::from(1 << 20));
-    let left = due - watch.secs();
-    if left > 0.0 {
-        std::thread::sleep(std::time::Duration::from_secs_f64(left));
     }
 }
 

@@ -28,7 +28,7 @@ use custos_store::{
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     time::Duration,
@@ -75,6 +75,7 @@ struct Shared {
     deciding: Mutex<()>,
     held: Mutex<Held>,
     scrub_asked: Mutex<Option<Actor>>,
+    scrub_wanted: Condvar,
     scrubbing: Mutex<Option<ScrubProgress>>,
     running: Mutex<Option<Running>>,
     asks: SyncSender<(Ask, Actor)>,
@@ -137,14 +138,19 @@ impl Upkeep {
     /// Has the sealed segments read once more, as soon as no scrub is under way.
     pub(crate) fn ask_scrub_by(&self, actor: Actor) {
         *self.0.scrub_asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(actor);
+        self.0.scrub_wanted.notify_all();
     }
 
     pub(super) fn ask_scrub(&self) {
         self.ask_scrub_by(system("retention"));
     }
 
-    pub(super) fn scrub_asked(&self) -> Option<Actor> {
-        self.0.scrub_asked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Who asked for a scrub; waits for somebody no longer than `limit`.
+    pub(super) fn scrub_asked(&self, limit: Duration) -> Option<Actor> {
+        let asked = self.0.scrub_asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let nobody = |asked: &mut Option<Actor>| asked.is_none();
+        let waited = self.0.scrub_wanted.wait_timeout_while(asked, limit, nobody);
+        waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
     fn set_running(&self, running: Option<Running>) {
@@ -210,6 +216,7 @@ impl Keeper {
             deciding: Mutex::new(()),
             held: Mutex::default(),
             scrub_asked: Mutex::new(None),
+            scrub_wanted: Condvar::new(),
             scrubbing: Mutex::new(None),
             running: Mutex::new(None),
             asks: asking,

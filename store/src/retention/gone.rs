@@ -1,7 +1,7 @@
 //! What stays of records that were dropped: the roots that proofs of the others need, and when and why they went.
 
 use crate::tree::{Frontier, Hash, node};
-use custos_event::{CommitNo, LogId, Partition, Seq, Timestamp};
+use custos_event::{CommitNo, LogId, Partition, Seq, Timestamp, UpkeepEvent};
 use custos_evidence::proof::{Leaves, split};
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,6 +18,21 @@ pub struct DroppedRange {
     pub through: Timestamp,
     pub at: Timestamp,
     pub reason: String,
+}
+
+/// What the journal tells of a step, before it is taken.
+impl From<&DroppedRange> for UpkeepEvent {
+    fn from(range: &DroppedRange) -> Self {
+        Self::SegmentsDropped {
+            log: range.log,
+            first: range.first,
+            last: range.last,
+            segments: range.segments,
+            bytes: range.bytes,
+            through: range.through,
+            reason: range.reason.clone(),
+        }
+    }
 }
 
 /// A stretch without a gap, dropped in one or more steps.
