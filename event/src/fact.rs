@@ -146,6 +146,18 @@ pub enum Fact {
         /// The signed note: proof against whoever signed it.
         note: String,
     },
+    /// Somebody vouches that a head that was refused is right, as after a restore to an earlier point: the log goes on
+    /// from it. What it contradicted stays in the journal.
+    CheckpointAccepted {
+        origin: String,
+        size: u64,
+        /// In hex.
+        root: String,
+        /// The size of the head that it replaces.
+        replaced: u64,
+        reason: String,
+        note: String,
+    },
     /// Every byte of every log was read and held against the checkpoints.
     LogsVerified {
         records: u64,
@@ -288,6 +300,7 @@ mod tests {
             "alert_acknowledged",
             "alert_judged",
             "alert_raised",
+            "checkpoint_accepted",
             "checkpoint_refused",
             "checkpoint_witnessed",
             "correlation_incomplete",

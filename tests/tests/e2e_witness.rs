@@ -256,7 +256,34 @@ fn a_log_that_was_cut_back_behind_a_witnessed_head_is_found_everywhere() -> Resu
     let error = state(&answer, "other house")["error"].to_string();
     ensure!(error.contains("contradicts what was witnessed"), "{error}");
     ensure!(witnessed(&witness)?["size"] == 150, "the witness keeps the higher head");
+    let open = witness.api.get("/integrity")?["refused"][0].clone();
+    let body = json!({"origin": open["origin"], "size": open["size"], "reason": " "});
+    let mute = witness.api.ask("POST", "/integrity/refused/accept", Some(&body))?;
+    ensure!(mute.0 == 400 && mute.1.to_string().contains("say why"), "{mute:?}");
+    vouch_for(&witness, &house)?;
+    house.api.ship("doors", &doors(150..155))?;
+    house.until("the newer head", "/integrity", |answer| has_all(answer, "other house"))?;
+    ensure!(witnessed(&witness)?["size"] == 125, "it goes on from the head that was accepted");
     Ok(())
+}
+
+/// The log was restored to an earlier point on purpose: somebody at the witness says so, of each of its logs.
+fn vouch_for(witness: &Server, house: &Server) -> Result<()> {
+    wait::until("every head to be accepted", LIMIT, || {
+        let answer = witness.api.get("/integrity")?;
+        let open = answer["refused"].as_array().context("none refused")?.iter();
+        for head in open.filter(|head| head["accepted"].is_null()) {
+            let reason = "restored on purpose";
+            let body = json!({"origin": head["origin"], "size": head["size"], "reason": reason});
+            let answer = witness.api.post("/integrity/refused/accept", &body)?;
+            let same =
+                |one: &&Value| one["origin"] == head["origin"] && one["size"] == head["size"];
+            let told = answer["refused"].as_array().into_iter().flatten().find(same);
+            ensure!(told.is_some_and(|one| one["accepted"]["reason"] == reason), "{answer}");
+        }
+        let state = house.api.get("/integrity")?;
+        Ok(has_all(&state, "other house").then_some(()))
+    })
 }
 
 /// Whoever has the folder, keys and all, writes the log anew. The other Custos refuses it, and shows it.

@@ -124,6 +124,27 @@ struct RefusedHead {
     reason: String,
     #[schema(value_type = String)]
     at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<AcceptedHead>,
+}
+
+/// Who vouched for it.
+#[derive(Serialize, ToSchema)]
+struct AcceptedHead {
+    by: String,
+    #[schema(value_type = String)]
+    at: Timestamp,
+    reason: String,
+}
+
+/// The newest refused head of this origin and size.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptHead {
+    origin: String,
+    size: u64,
+    /// Why it is right though it contradicts an earlier one; it stands in the log.
+    reason: String,
 }
 
 pub(super) async fn show(state: State) -> Result<Json<Integrity>, Problem> {
@@ -193,8 +214,13 @@ fn witnessed((origin, head): (&String, &Head)) -> WitnessedLog {
 }
 
 fn refusal(refused: &Refused) -> RefusedHead {
-    let Refused { origin, size, witnessed, reason, at, .. } = refused.clone();
-    RefusedHead { origin, size, witnessed, reason, at }
+    let Refused { origin, size, witnessed, reason, at, accepted, .. } = refused.clone();
+    let accepted = accepted.map(|accepted| AcceptedHead {
+        by: name(&accepted.by),
+        at: accepted.at,
+        reason: accepted.reason,
+    });
+    RefusedHead { origin, size, witnessed, reason, at, accepted }
 }
 
 /// The head of each log, signed now.
@@ -219,6 +245,22 @@ pub(super) async fn verify(state: State, caller: Caller) -> Result<Json<Integrit
         return Err(Problem::conflict("a verification is under way already; wait for it", now));
     }
     show(state).await
+}
+
+/// From then on the log is witnessed as it goes on from there.
+pub(super) async fn accept(
+    state: State,
+    caller: Caller,
+    Json(head): Json<AcceptHead>,
+) -> Result<Json<Integrity>, Problem> {
+    let AcceptHead { origin, size, reason } = head;
+    blocking(move || {
+        let command = Command::AcceptHead { origin, size, reason };
+        let done = state.desk.command(&caller.actor, None, command);
+        done.map_err(|error| problem(error, || json!({})))?;
+        Ok(Json(integrity(&state)?))
+    })
+    .await
 }
 
 /// The head of another Custos' log.

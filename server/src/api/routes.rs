@@ -147,6 +147,14 @@ fn integrity() -> Vec<Route> {
             "Read every log and hold it against its checkpoints",
         )
         .gives::<integrity::Integrity>(),
+        Route::post(
+            "/integrity/refused/accept",
+            Preserve,
+            integrity::accept,
+            "Vouch for another node's head that was refused, as after a restore",
+        )
+        .takes::<integrity::AcceptHead>()
+        .gives::<integrity::Integrity>(),
         // The note is signed by a key that the configuration names: that is the sign-in.
         Route::post(
             "/witness/checkpoints",

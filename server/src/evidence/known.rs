@@ -2,13 +2,15 @@
 //! the last verification of this node's own. Pure.
 
 use custos_event::{Actor, Envelope, Fact, Timestamp};
-use custos_evidence::{Checkpoint, Hash, hex, proof::extends, unhex};
+use custos_evidence::{Checkpoint, Hash, hex, note, proof::extends, unhex};
 use custos_respond::Rejection;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Logs of other nodes: far more than a house has, each of about 500 bytes.
 const ORIGINS_MAX: usize = 1_000;
+/// A few sentences.
+const REASON_MAX: usize = 2_000;
 /// Refused heads that are shown; all of them are in the journal.
 const REFUSED_MAX: usize = 100;
 
@@ -38,6 +40,16 @@ pub(crate) struct Refused {
     pub(crate) witnessed: u64,
     pub(crate) reason: String,
     pub(crate) at: Timestamp,
+    pub(crate) note: String,
+    pub(crate) accepted: Option<Accepted>,
+}
+
+/// Who vouched for a head that was refused, and why.
+#[derive(Clone)]
+pub(crate) struct Accepted {
+    pub(crate) by: Actor,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: String,
 }
 
 #[derive(Clone)]
@@ -67,10 +79,22 @@ impl Known {
         {
             self.told.insert(signed(note));
             let (origin, reason) = (origin.clone(), reason.clone());
-            let (size, witnessed) = (*size, *witnessed);
-            self.refused.push_back(Refused { origin, size, witnessed, reason, at });
+            let (size, witnessed, note) = (*size, *witnessed, note.clone());
+            let accepted = None;
+            let refused = Refused { origin, size, witnessed, reason, at, note, accepted };
+            self.refused.push_back(refused);
             if self.refused.len() > REFUSED_MAX {
                 self.refused.pop_front();
+            }
+        } else if let Fact::CheckpointAccepted { origin, size, root, reason, note, .. } =
+            &envelope.fact
+        {
+            let root = unhex(root).unwrap_or_default();
+            self.heads.insert(origin.clone(), Head { size: *size, root, at });
+            let same = |refused: &&mut Refused| signed(&refused.note) == signed(note);
+            if let Some(refused) = self.refused.iter_mut().find(same) {
+                let (by, reason) = (envelope.actor.clone(), reason.clone());
+                refused.accepted = Some(Accepted { by, at, reason });
             }
         } else if let Fact::LogsVerified { records, faults } = &envelope.fact {
             let (by, records, faults) = (envelope.actor.clone(), *records, faults.clone());
@@ -129,6 +153,38 @@ pub(crate) fn witness(known: &Known, seen: &Seen) -> Result<Vec<Fact>, Rejection
     }])
 }
 
+/// A person's word that a refused head is right: the newest refused one of this size. After a restore to an earlier
+/// point the log is shorter than what is known of it here, and would be refused for good.
+pub(crate) fn accept(
+    known: &Known,
+    origin: &str,
+    size: u64,
+    reason: String,
+) -> Result<Vec<Fact>, Rejection> {
+    if !(1..=REASON_MAX).contains(&reason.trim().len()) {
+        let text = format!("say why, in at most {REASON_MAX} bytes: it stands in the log");
+        return Err(Rejection::Wrong(text));
+    }
+    let of_size = |refused: &&Refused| refused.origin == origin && refused.size == size;
+    let refused = known.refused.iter().rev().find(of_size);
+    let refused =
+        refused.ok_or_else(|| Rejection::unknown(format!("refused head {origin} of {size}")))?;
+    if refused.accepted.is_some() {
+        return Err(Rejection::conflict("this head was accepted before"));
+    }
+    let notes = note::parse_all(&refused.note);
+    let head = notes.ok().and_then(|notes| notes.into_iter().next());
+    let head = head.ok_or_else(|| Rejection::Wrong("the refused note does not read".into()))?;
+    Ok(vec![Fact::CheckpointAccepted {
+        origin: origin.to_owned(),
+        size,
+        root: hex(&head.root),
+        replaced: known.heads.get(origin).map_or(0, |head| head.size),
+        reason,
+        note: refused.note.clone(),
+    }])
+}
+
 fn witnessed(note: &Checkpoint) -> Fact {
     let Checkpoint { origin, size, root, note } = note.clone();
     Fact::CheckpointWitnessed { origin, size, root: hex(&root), note }
@@ -140,9 +196,9 @@ mod tests {
     use custos_evidence::tree::{Frontier, leaf, node};
 
     fn note(size: u64, root: Hash) -> Checkpoint {
-        let origin: String = "custos-00000000/telemetry".into();
-        let note = format!("{origin}\n{size}\n{}\n\n\u{2014} a b\n", hex(&root));
-        Checkpoint { origin, size, root, note }
+        let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let origin = note::origin(&key.verifying_key(), "telemetry");
+        note::sign(&key, &origin, size, root)
     }
 
     fn of(records: &[&str]) -> Hash {
@@ -189,6 +245,43 @@ mod tests {
         let other = node(&of(&["a", "x"]), &leaf(b"c"));
         check(&[two, (3, other, 2, &path)], "+!");
         check(&[three, two], "+!");
+    }
+
+    #[test]
+    fn a_refused_head_that_somebody_vouches_for_is_where_the_log_goes_on() {
+        let actor = || Actor::User { name: "lin".into() };
+        let mut known = Known::default();
+        let see = |known: &mut Known, facts: Vec<Fact>| {
+            for fact in facts {
+                let at = Timestamp(1);
+                known.apply(&Envelope { at, actor: actor(), cause: None, fact });
+            }
+        };
+        let (two, three) = (note(2, of(&["a", "b"])), note(3, of(&["a", "b", "c"])));
+        let origin = two.origin.clone();
+        let head = |note: &Checkpoint, old, path: &[Hash]| Seen {
+            note: note.clone(),
+            old,
+            path: path.to_vec(),
+        };
+        for note in [&three, &two] {
+            let facts = witness(&known, &head(note, 0, &[])).unwrap();
+            see(&mut known, facts);
+        }
+        let vouch = |known: &Known, size, why: &str| accept(known, &origin, size, why.into());
+        assert!(matches!(vouch(&known, 2, " "), Err(Rejection::Wrong(_))));
+        assert!(matches!(vouch(&known, 3, "restored"), Err(Rejection::Unknown(_))));
+        let facts = vouch(&known, 2, "restored").unwrap();
+        see(&mut known, facts);
+        assert!(matches!(vouch(&known, 2, "restored"), Err(Rejection::Conflict(_))));
+        assert_eq!(known.refused[0].accepted.as_ref().unwrap().by, actor());
+        // It goes on otherwise than before, and is held to that.
+        let (other, leaf) = (note(3, of(&["a", "b", "x"])), leaf(b"x"));
+        let facts = witness(&known, &head(&other, 2, &[leaf])).unwrap();
+        assert!(matches!(facts[..], [Fact::CheckpointWitnessed { size: 3, .. }]), "{facts:?}");
+        see(&mut known, facts);
+        let facts = witness(&known, &head(&three, 3, &[])).unwrap();
+        assert!(matches!(facts[..], [Fact::CheckpointRefused { .. }]), "{facts:?}");
     }
 
     #[test]

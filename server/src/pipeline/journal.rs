@@ -273,6 +273,7 @@ impl Fold {
             | Fact::EvidenceExported { .. }
             | Fact::CheckpointWitnessed { .. }
             | Fact::CheckpointRefused { .. }
+            | Fact::CheckpointAccepted { .. }
             | Fact::LogsVerified { .. }
             | Fact::Incident { .. }
             | Fact::Run { .. }

@@ -115,6 +115,7 @@ impl Journal {
             | Fact::EvidenceExported { .. }
             | Fact::CheckpointWitnessed { .. }
             | Fact::CheckpointRefused { .. }
+            | Fact::CheckpointAccepted { .. }
             | Fact::LogsVerified { .. }
             | Fact::Incident { .. }
             | Fact::Run { .. }

@@ -59,6 +59,12 @@ pub(crate) enum Command {
     },
     /// Another Custos sent a signed head of its log.
     Witness(Box<Seen>),
+    /// Somebody vouches for a head that was refused.
+    AcceptHead {
+        origin: String,
+        size: u64,
+        reason: String,
+    },
     /// All logs were read.
     RecordVerification {
         records: u64,
@@ -117,6 +123,9 @@ pub(super) fn decide(state: &State, terms: &Terms<'_>, command: Command) -> Deci
             Ok(vec![Fact::EvidenceExported { incident, records, contents, missing }])
         }
         Command::Witness(seen) => known::witness(&state.known, &seen),
+        Command::AcceptHead { origin, size, reason } => {
+            known::accept(&state.known, &origin, size, reason)
+        }
         Command::RecordVerification { records, faults } => {
             Ok(vec![Fact::LogsVerified { records, faults }])
         }

@@ -1,9 +1,12 @@
 // Whether the logs are whole: their heads, who else holds them, and the last reading of every byte.
 import { Button, Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { get, post } from "../api/client";
+import { useSigned } from "../app/session";
 import { IconCheck, IconShield, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
+import { ReasonDialog } from "../ui/ReasonDialog";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Copy, Outside, Page, Panel } from "../ui/parts";
 import { useAct } from "../ui/useAct";
@@ -35,7 +38,7 @@ interface Integrity {
   };
   witnesses: Witness[];
   witnessed: { origin: string; size: number; root: string; at: string }[];
-  refused: { origin: string; size: number; witnessed: number; reason: string; at: string }[];
+  refused: { origin: string; size: number; witnessed: number; reason: string; at: string; accepted?: { by: string; at: string; reason: string } }[];
 }
 
 function Logs({ logs }: { logs: LogState[] }) {
@@ -114,6 +117,15 @@ function Witnesses({ witnesses }: { witnesses: Witness[] }) {
 
 function Others({ answer }: { answer: Integrity }) {
   const { t, n } = useSpeech();
+  const { can } = useSigned();
+  const [head, setHead] = useState<Integrity["refused"][number] | null>(null);
+  const accept = useAct({
+    act: ({ origin, size, reason }: { origin: string; size: number; reason: string }) => post("/integrity/refused/accept", { origin, size, reason }),
+    told: () => t("integrity.acceptedTold"),
+    stale: ["integrity"],
+    then: () => setHead(null),
+    quietError: true,
+  });
   return (
     <>
       {answer.refused.length > 0 ? (
@@ -122,9 +134,14 @@ function Others({ answer }: { answer: Integrity }) {
           <ul className="plain-list">
             {answer.refused.map((one, at) => (
               <li key={at}><span className="mono"><Outside text={one.origin} /></span> <Chip tone="bad"><Outside text={one.reason} /></Chip> <Ago time={one.at} />
-                <div className="quiet small">{t("integrity.had", { size: n(one.size), witnessed: n(one.witnessed) })}</div></li>
+                <div className="quiet small">{t("integrity.had", { size: n(one.size), witnessed: n(one.witnessed) })}</div>
+                {one.accepted
+                  ? <div className="small"><Chip>{t("integrity.accepted")}</Chip> {t("retention.by", { name: one.accepted.by })} <Ago time={one.accepted.at} />: <Outside text={one.accepted.reason} /></div>
+                  : can("preserve") ? <Button size="compact-sm" variant="default" onClick={() => setHead(one)}>{t("integrity.accept")}</Button> : null}</li>
             ))}
           </ul>
+          <ReasonDialog opened={head !== null} title={t("integrity.acceptTitle")} label={t("integrity.acceptReason")} act={t("integrity.accept")} busy={accept.isPending} error={accept.error}
+            onClose={() => setHead(null)} onGive={(reason) => head && accept.mutate({ origin: head.origin, size: head.size, reason })} />
         </Panel>
       ) : null}
       {answer.witnessed.length > 0 ? (

@@ -44,5 +44,10 @@ export const integrity = {
   "integrity.witnessed": "Other logs witnessed here",
   "integrity.refused": "Logs that were cut or changed",
   "integrity.refusedHint": "These nodes sent a signed head that contradicts an earlier one. The journal holds both as proof.",
+  "integrity.accept": "Accept this head",
+  "integrity.acceptedTold": "It was accepted: the log is witnessed from there on",
+  "integrity.acceptTitle": "Accept a head that contradicts an earlier one",
+  "integrity.acceptReason": "Why it is right, as after a restore (it stands in the log)",
+  "integrity.accepted": "Accepted",
   "integrity.had": "{size} records; {witnessed} were witnessed before",
 } as const;

@@ -44,5 +44,10 @@ export const integrity = {
   "integrity.witnessed": "在此见证的其他日志",
   "integrity.refused": "被截断或篡改的日志",
   "integrity.refusedHint": "这些节点发来的签名检查点与先前的相矛盾。两者都作为证据保存在日志中。",
+  "integrity.accept": "接受该检查点",
+  "integrity.acceptedTold": "已接受：从此处起继续见证该日志",
+  "integrity.acceptTitle": "接受与先前矛盾的检查点",
+  "integrity.acceptReason": "为何可信，例如从备份恢复之后（将写入日志）",
+  "integrity.accepted": "已接受",
   "integrity.had": "{size} 条记录；此前见证过 {witnessed} 条",
 };
