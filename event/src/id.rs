@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 /// One append-only log of the node. Number 0 holds telemetry, 1 the journal; each further retention
 /// class of telemetry takes the next number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogId(pub u8);
 
 impl LogId {

@@ -1,6 +1,6 @@
 //! The vocabulary of Custos: what every stage says to every other one. Pure: no clock, no disk, no network.
 //!
-//! Read in this order: [`id`] and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
+//! Read in this order: [`id`] (with [`Ends`], places at a moment) and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`scan`] and [`values`] (how rules see it), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
 //! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are), [`upkeep`] (how the log is kept),
 //! [`commit`] (how both enter and leave the log).
@@ -9,6 +9,7 @@ pub mod account;
 pub mod commit;
 pub mod decide;
 pub mod ecs;
+mod ends;
 pub mod erasure;
 pub mod fact;
 pub mod field;
@@ -33,6 +34,7 @@ pub mod yaml;
 pub use account::{Account, AccountCommand, AccountEvent, Role, Sealed};
 pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
+pub use ends::Ends;
 pub use erasure::{Erasure, ErasureCommand, ErasureEvent, ErasureRejection, ErasureStage};
 pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};
 pub use field::{FieldId, FieldTable};

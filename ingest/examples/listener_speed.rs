@@ -43,6 +43,10 @@ impl Intake for Nothing {
         Ok(Committed { commit, log, partition, first: Seq(0), appended_at: Timestamp(0) })
     }
 
+    fn log_of(&self, _: &str) -> LogId {
+        LogId::TELEMETRY
+    }
+
     fn sources(&self) -> Vec<SourceRange> {
         Vec::new()
     }

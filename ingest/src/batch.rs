@@ -1,14 +1,23 @@
 //! The door through which every intake hands its events on, and hears that they are durable.
 
-use custos_event::{Committed, ParsedEvent, ProducerEntry, SourceRange};
+use custos_event::{Committed, LogId, ParsedEvent, ProducerEntry, SourceRange};
 use std::{future::Future, sync::Arc};
 
-/// Events that become durable together, with the places of their source they account for.
-#[derive(Debug, Default)]
+/// Events of one log that become durable together, with the places of their sources they account for.
+#[derive(Debug)]
 pub struct Batch {
+    /// That of the retention class of every source in it.
+    pub log: LogId,
     pub events: Vec<ParsedEvent>,
     pub sources: Vec<SourceRange>,
     pub producers: Vec<ProducerEntry>,
+}
+
+impl Batch {
+    /// Events of sources that number nothing; `log` is [`Intake::log_of`] each of them.
+    pub fn new(log: LogId, events: Vec<ParsedEvent>) -> Self {
+        Self { log, events, sources: Vec::new(), producers: Vec::new() }
+    }
 }
 
 /// Why a batch was not taken.
@@ -31,6 +40,9 @@ pub trait Intake: Send + Sync + 'static {
 
     /// The same for a thread that may block.
     fn submit_blocking(&self, batch: Batch) -> Result<Committed, IntakeError>;
+
+    /// The log that keeps what a source says: one for each retention class.
+    fn log_of(&self, source: &str) -> LogId;
 
     /// The last durable range of every numbered source.
     fn sources(&self) -> Vec<SourceRange>;

@@ -167,7 +167,7 @@ async fn take<I: Intake>(
         if events.is_empty() {
             continue;
         }
-        let batch = Batch { events, ..Batch::default() };
+        let batch = Batch::new(state.intake.log_of(&tally.source), events);
         state.intake.submit(batch).await.map_err(|error| match error {
             IntakeError::Paused(reason) => HttpError::Paused(reason),
             IntakeError::Failed(reason) => HttpError::Failed(reason),

@@ -116,7 +116,9 @@ impl<I: Intake> Consumer<I> {
         client.create_native_config().map_err(ConsumerError::Client)?;
         let sources = Arc::clone(&intake);
         let stored = Box::new(move || sources.sources());
-        let outside = Outside { decoders, clock, facts, lags, stored, start: config.start };
+        let routes = Arc::clone(&intake);
+        let log_of = Box::new(move |source: &str| routes.log_of(source));
+        let outside = Outside { decoders, clock, facts, lags, stored, log_of, start: config.start };
         Ok(Self { config, client, intake, outside: Arc::new(outside) })
     }
 

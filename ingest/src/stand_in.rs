@@ -126,6 +126,10 @@ impl StandIn {
     }
 
     fn take(&self, batch: Batch) -> Result<Committed, IntakeError> {
+        for event in &batch.events {
+            let source = &*event.header.source;
+            assert_eq!(self.log_of(source), batch.log, "{source} in another's log");
+        }
         let mut state = self.lock();
         let fate = state.fates.pop_front().unwrap_or(Fate::Store);
         match fate {
@@ -159,7 +163,7 @@ impl StandIn {
         }
         Ok(Committed {
             commit,
-            log: LogId::TELEMETRY,
+            log: batch.log,
             partition: Partition::default(),
             first,
             appended_at: Timestamp::default(),
@@ -192,6 +196,11 @@ impl Intake for StandIn {
         self.note_submit();
         drop(self.changed.wait_while(self.lock(), |state| state.held).unwrap());
         self.take(batch)
+    }
+
+    /// What ends in `kept` has a log of its own.
+    fn log_of(&self, source: &str) -> LogId {
+        if source.ends_with("kept") { LogId(2) } else { LogId::TELEMETRY }
     }
 
     fn sources(&self) -> Vec<SourceRange> {

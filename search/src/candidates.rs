@@ -6,7 +6,7 @@ use crate::{
     plan::Plan,
     schema::{PLACE, SEQ, TIME},
 };
-use custos_event::{LogId, Partition, Position, Seq, Timestamp};
+use custos_event::{Ends, LogId, Partition, Position, Seq, Timestamp};
 use std::{cmp::Reverse, sync::Arc};
 use tantivy::{
     BitSet, DocId, DocSet, Searcher, SegmentReader,
@@ -33,27 +33,27 @@ impl Candidate {
 
 /// Half-open.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span {
+pub(crate) struct Span<'a> {
     pub(crate) from: Timestamp,
     pub(crate) to: Option<Timestamp>,
-    /// And only places before this one.
-    pub(crate) before: Option<Seq>,
+    /// And only what was there when the logs ended here.
+    pub(crate) before: Option<&'a Ends>,
 }
 
-impl Span {
+impl Span<'_> {
     fn holds(self, time: Timestamp) -> bool {
         self.from <= time && self.to.is_none_or(|to| time < to)
     }
 
-    fn reaches(self, seq: impl FnOnce() -> u64) -> bool {
-        self.before.is_none_or(|before| seq() < before.0)
+    fn reaches(self, place: impl FnOnce() -> Position) -> bool {
+        self.before.is_none_or(|ends| ends.hold(place()))
     }
 
     /// Whether everything in a split lies within.
     fn holds_all(self, split: &Split<'_>) -> bool {
         self.holds(split.oldest)
             && self.holds(split.newest)
-            && self.reaches(|| split.seqs.max_value())
+            && self.before.is_none_or(|ends| split.last().is_some_and(|last| ends.hold(last)))
     }
 }
 
@@ -69,14 +69,27 @@ struct Split<'a> {
 
 impl Split<'_> {
     fn candidate(&self, event: DocId, time: Timestamp, is_sure: bool) -> Candidate {
-        let place = self.places.get_val(event);
-        Candidate {
-            time,
-            seq: Seq(self.seqs.get_val(event)),
-            log: LogId(u8::try_from(place >> 16).unwrap_or(u8::MAX)),
-            partition: Partition((place & 0xffff) as u16),
-            is_sure,
-        }
+        let Position { log, partition, seq } = self.place(event);
+        Candidate { time, seq, log, partition, is_sure }
+    }
+
+    fn place(&self, event: DocId) -> Position {
+        position(self.places.get_val(event), self.seqs.get_val(event))
+    }
+
+    /// The last place of a split whose events are all of one log.
+    fn last(&self) -> Option<Position> {
+        let log = self.places.min_value();
+        (log == self.places.max_value()).then(|| position(log, self.seqs.max_value()))
+    }
+}
+
+/// Log and partition as one column has them, and the sequence as the other has it.
+fn position(log: u64, seq: u64) -> Position {
+    Position {
+        log: LogId(u8::try_from(log >> 16).unwrap_or(u8::MAX)),
+        partition: Partition((log & 0xffff) as u16),
+        seq: Seq(seq),
     }
 }
 
@@ -102,7 +115,7 @@ pub(crate) struct Candidates<'a> {
     splits: Vec<Split<'a>>,
     weight: Box<dyn Weight>,
     sure: Option<Box<dyn Weight>>,
-    span: Span,
+    span: Span<'a>,
     pub(crate) splits_skipped: usize,
 }
 
@@ -111,7 +124,7 @@ impl<'a> Candidates<'a> {
         index: &'a Index,
         searcher: &'a Searcher,
         plan: &Plan,
-        span: Span,
+        span: Span<'a>,
     ) -> Result<Self, SearchError> {
         let wrong = |error| index.wrong("search", error);
         let scoring = EnableScoring::disabled_from_searcher(searcher);
@@ -204,7 +217,7 @@ impl<'a> Candidates<'a> {
         let mut all = |events: &[DocId]| {
             for event in events {
                 let time = Timestamp(split.times.get_val(*event));
-                let reached = self.span.reaches(|| split.seqs.get_val(*event));
+                let reached = self.span.reaches(|| split.place(*event));
                 if self.span.holds(time) && reached && !split.reader.is_deleted(*event) {
                     each(*event, time);
                 }
@@ -276,7 +289,7 @@ impl<'a> Candidates<'a> {
             .for_each_no_score(split.reader, &mut |events| {
                 for event in events {
                     let time = Timestamp(split.times.get_val(*event));
-                    let reached = self.span.reaches(|| split.seqs.get_val(*event));
+                    let reached = self.span.reaches(|| split.place(*event));
                     if failed.is_some()
                         || !self.span.holds(time)
                         || !reached
@@ -293,7 +306,7 @@ impl<'a> Candidates<'a> {
 }
 
 /// Opens the columns of a split, if any of its events may lie in the span.
-fn open(reader: &SegmentReader, span: Span) -> tantivy::Result<Option<Split<'_>>> {
+fn open<'a>(reader: &'a SegmentReader, span: Span<'_>) -> tantivy::Result<Option<Split<'a>>> {
     let columns = reader.fast_fields();
     let times = columns.i64(TIME)?;
     let (oldest, newest) = (Timestamp(times.min_value()), Timestamp(times.max_value()));

@@ -168,7 +168,7 @@ impl Index {
             plan(query, &inner.fields, &searcher).map_err(|error| self.wrong("search", error))?;
         let need = if plan.is_exact { Need::Anything } else { need(query, &query.root) };
         let from = request.from.unwrap_or(Timestamp(i64::MIN));
-        let span = Span { from, to: request.to, before: query.before };
+        let span = Span { from, to: request.to, before: query.before.as_ref() };
         let candidates = Candidates::new(self, &searcher, &plan, span)?;
         let stats = SearchStats {
             splits: candidates.splits(),

@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{World, at};
-use custos_event::{Flags, Header, ParsedEvent, Shape, Timestamp, ValueRef, ecs};
+use common::{World, at, ecs_event};
+use custos_event::{
+    Ends, Flags, Header, LogId, ParsedEvent, Partition, Position, Seq, Shape, Timestamp, ValueRef,
+    ecs,
+};
 use custos_search::{Query, SearchRequest};
 
 const ALL: SearchRequest = SearchRequest { from: None, to: None, limit: 0 };
@@ -40,6 +43,39 @@ fn the_newest_come_first_and_of_one_instant_the_last_stored() {
         false
     });
     assert_eq!((first, stats.unwrap().hits), (4, 1));
+}
+
+#[test]
+fn the_past_is_what_was_there_in_each_log_whatever_place_others_have_in_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path());
+    let in_log = |log, seq| Position { log: LogId(log), ..at(seq) };
+    // Of both logs in one split, and of one alone in another.
+    for (commit, places) in [(1, vec![(0, 0), (2, 0), (0, 1), (2, 1)]), (2, vec![(2, 2), (2, 3)])] {
+        for (log, seq) in places {
+            let event = ecs_event(9, r#"{"a":"x","event":{"action":"x"}}"#, &mut world.parser);
+            world.add(in_log(log, seq), event);
+        }
+        world.commit(commit);
+    }
+    let check = |ends: &[(u8, u64)], expected: &[(u8, u64)]| {
+        let end = |(log, end): &(u8, u64)| (LogId(*log), Partition(0), Seq(*end));
+        let ends: Ends = ends.iter().map(end).collect();
+        for text in ["*", "a:x", "event.action:x"] {
+            let query = Query::parse(text).unwrap().before(Some(ends.clone()));
+            let found = world.index.search(&query, &ALL, &world.log).unwrap();
+            let found: Vec<_> = found.hits.iter().map(|hit| hit.position).collect();
+            let expected: Vec<_> = expected.iter().map(|(log, seq)| in_log(*log, *seq)).collect();
+            assert_eq!(found, expected, "{text} of {ends:?}");
+            let count = world.index.count(&query, &ALL, &world.log).unwrap().0;
+            assert_eq!(count, expected.len() as u64, "{text} of {ends:?}");
+        }
+    };
+    check(&[(0, 2), (2, 4)], &[(2, 3), (2, 2), (2, 1), (0, 1), (2, 0), (0, 0)]);
+    check(&[(0, 1), (2, 3)], &[(2, 2), (2, 1), (2, 0), (0, 0)]);
+    check(&[(0, 2)], &[(0, 1), (0, 0)]);
+    check(&[(2, 1)], &[(2, 0)]);
+    check(&[], &[]);
 }
 
 /// Whether each query finds the one event.

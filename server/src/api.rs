@@ -57,7 +57,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use caller::Caller;
-use custos_event::{Clock, Fact, LogId, Partition, Position, Seq, Timestamp};
+use custos_event::{Clock, Ends, Fact, Position, Timestamp};
 use custos_search::{Index, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 use problem::Problem;
@@ -97,8 +97,8 @@ pub(crate) struct Shared {
     pub(crate) past: Past,
     /// Names of fields whose values may be sealed.
     pub(crate) sealed: Arc<BTreeSet<String>>,
-    /// Set where everything is to be seen as it was: the place after the last event of then.
-    pub(crate) then: Option<Seq>,
+    /// Set where everything is to be seen as it was: where the logs ended.
+    pub(crate) then: Option<Ends>,
 }
 
 /// What the clock showed.
@@ -122,7 +122,7 @@ impl State {
         let read = blocking(move || past::read(&store, &text).map_err(gone)).await?;
         let now = (&self.views, &self.desk);
         let moment = self.past.moment(&self.opened.store, &self.opened.table, now, read.commit);
-        let Moment { views, desk, events, .. } = moment.await.map_err(gone)?;
+        let Moment { views, desk, ends, .. } = moment.await.map_err(gone)?;
         Ok(Self::new(Shared {
             metrics: self.metrics.clone(),
             opened: self.opened.clone(),
@@ -144,26 +144,25 @@ impl State {
             stop: self.stop.clone(),
             past: self.past.clone(),
             sealed: Arc::clone(&self.sealed),
-            then: Some(events),
+            then: Some(ends),
         }))
     }
 
     /// Events that there are, or were.
     pub(crate) fn events_total(&self) -> u64 {
-        let now = || self.opened.store.next_seq(LogId::TELEMETRY, Partition::default());
-        self.then.unwrap_or_else(now).0
+        self.then.as_ref().map_or_else(|| self.opened.store.ends().events(), Ends::events)
     }
 
     /// Whether an event was in the log at the moment that is seen.
     pub(crate) fn was_there(&self, at: Position) -> bool {
-        self.then.is_none_or(|end| at.log.is_telemetry() && at.seq < end)
+        self.then.as_ref().is_none_or(|ends| at.log.is_telemetry() && ends.hold(at))
     }
 
     /// A query as it is asked here: it finds sealed values by what they are equal to, and of the past only
     /// what was there.
     pub(crate) fn prepare(&self, query: Query) -> Query {
         let keyring = self.opened.store.keyring();
-        query.with_sealed(|value| keyring.find_value(value)).before(self.then)
+        query.with_sealed(|value| keyring.find_value(value)).before(self.then.clone())
     }
 
     /// Nobody's value is written down because somebody searched for it.

@@ -34,7 +34,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use custos_detect::Ruleset;
-use custos_event::{Clock, Fact, LogId, Partition};
+use custos_event::{Clock, Fact};
 use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
     decode::{Decoder, SourceType},
@@ -94,7 +94,7 @@ pub(crate) fn run_beside(
 }
 
 async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Started, Failure> {
-    let events = opened.store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    let events = opened.store.ends().events();
     tasks.spawn("store", room::watch(opened.store.clone(), tasks.stop()));
     let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
@@ -104,13 +104,16 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let index = start_indexer(&opened, tasks)?;
     let views = start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
+    let classes = config.keeping.retention.as_ref().map(|policy| policy.classes.clone());
+    let classes = classes.unwrap_or_default();
     let kept = (config.backup, config.keeping);
     let upkeep = start_upkeep(kept, &opened, (&index, &responding.0), tasks)?;
     // With or without an API: an erasure that was approved is carried out, and heads go to their witnesses.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cases = Cases::open(&opened.store, &opened.journal()?, clock).map_err(Failure::store)?;
     let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
-    let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
+    let intake =
+        StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table)).with_classes(classes);
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {

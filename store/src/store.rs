@@ -29,8 +29,8 @@ use crate::{
 };
 use bytes::Bytes;
 use custos_event::{
-    Append, CommitNo, Committed, Cursor, Fact, LogId, Partition, Position, ProducerEntry, Seq,
-    SourceRange, Timestamp,
+    Append, CommitNo, Committed, Cursor, Ends, Fact, LogId, Partition, Position, ProducerEntry,
+    Seq, SourceRange, Timestamp,
     commit::{LogReader, ReadError},
 };
 use std::{
@@ -136,6 +136,12 @@ impl Store {
     /// The place that the next durable record of a log takes: as many records as the log ever had.
     pub fn next_seq(&self, log: LogId, partition: Partition) -> Seq {
         self.0.shared.stream((log, partition)).map_or(Seq(0), |stream| stream.next_seq())
+    }
+
+    /// The places after the last durable record of every log.
+    pub fn ends(&self) -> Ends {
+        let streams = self.0.shared.all_streams();
+        streams.iter().map(|stream| (stream.id.0, stream.id.1, stream.next_seq())).collect()
     }
 
     /// The logs that hold something, with their partitions.

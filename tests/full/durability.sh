@@ -17,8 +17,9 @@ part_durability() {
         grep -q '^test result: ok' "$work/$name.log" || { tail -30 "$work/$name.log"; exit 1; }
     done
     say "durability: a start after an unclean stop with 10 M events"
-    cargo build --release -q -p custos-store --example quick_start
-    local quick=${CARGO_TARGET_DIR:-target}/release/examples/quick_start
+    cargo build "${profile[@]}" -q -p custos-store --example quick_start
+    local quick
+    quick=$(dirname "$custos")/examples/quick_start
     "$quick" fill "$work/quick" 10000000 || true
     "$quick" open "$work/quick"
     rm -rf "$work/quick"

@@ -10,5 +10,6 @@ part_evidence() {
         cargo test "${profile[@]}" -p custos-tests --test "$name" -- --nocapture
     done
     say "evidence: proofs out of two million records"
+    if [ ${#profile[@]} -eq 0 ]; then echo "not measured: a development build's times say nothing"; return; fi
     cargo bench -p custos-store --bench proof
 }

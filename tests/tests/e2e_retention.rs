@@ -117,6 +117,52 @@ fn what_is_too_old_goes_by_name_and_what_is_held_stays_until_it_is_lifted() -> R
     Ok(())
 }
 
+const CLASSES: &str = "[retention]
+every = \"1s\"
+[[retention.class]]
+name = \"noise\"
+log = \"telemetry-2\"
+sources = [\"http:noise-*\"]
+keep = \"1s\"
+";
+
+#[test]
+fn a_class_of_sources_goes_by_its_own_time_and_all_others_stay() -> Result<()> {
+    let mut server = Server::start(CLASSES)?;
+    server.segment("doors", 0..30)?;
+    let then = server.api.get("/overview")?["as_of"].as_u64().context("no commit")?;
+    for n in 0..3 {
+        server.segment("noise-web", 30 + n * 30..60 + n * 30)?;
+    }
+    server.segment("doors", 120..150)?;
+    // Of 90 of the class the last segment stays; of the others all do.
+    let gone = |answer: &Value| answer["dropped"][0]["last"] == 59;
+    let answer = server.until("60 events to go", "/retention", gone)?;
+    ensure!(answer["dropped"][0]["log"] == "telemetry-2", "{answer}");
+    let logs = answer["logs"].as_array().context("no logs")?;
+    let classes: Vec<_> = logs.iter().map(|log| (&log["log"], &log["class"]["name"])).collect();
+    let expected = [(&json!("telemetry"), &Value::Null), (&json!("telemetry-2"), &json!("noise"))];
+    ensure!(classes == expected, "{answer}");
+    wait::until("the index to let go", LIMIT, || Ok((server.count()? == 90).then_some(())))?;
+    let total = server.api.get("/overview")?["events"]["total"].clone();
+    ensure!(total == 150, "as many as there ever were: {total}");
+    let (status, _) = server.api.ask("GET", "/events/telemetry-2/0/59", None)?;
+    ensure!(status == 410, "the class's 60th: {status}");
+    ensure!(server.api.get("/events/telemetry-2/0/60")?["source"] == "http:noise-web", "the 61st");
+    server.api.get(&event(59))?;
+    // Of the past what was there then is found, whatever place others have in their log.
+    let past = server.api.get(&format!("/events?query=event&limit=100&as_of={then}"))?;
+    let found = past["events"].as_array().context("no events")?;
+    ensure!(found.len() == 30 && found.iter().all(|e| e["source"] == "http:doors"), "{past}");
+    let total = server.api.get(&format!("/overview?as_of={then}"))?["events"]["total"].clone();
+    ensure!(total == 30, "then: {total}");
+    let reports = server.verify()?;
+    let names: Vec<_> = reports.iter().filter_map(|report| report["log"].as_str()).collect();
+    ensure!(names == ["telemetry", "journal", "telemetry-2"], "{reports:?}");
+    ensure!(reports.iter().all(|report| report["ok"] == true), "{reports:?}");
+    Ok(())
+}
+
 fn flip(path: &Path) -> Result<()> {
     let mut bytes = fs::read(path)?;
     let middle = bytes.len() / 2;

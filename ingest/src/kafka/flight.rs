@@ -133,10 +133,15 @@ impl Flight {
 
 /// Hands batches to the store until the flight is closed and empty.
 pub(crate) fn carry<I: Intake>(intake: &I, queue: &Receiver<Gathered>, flight: &Flight) {
-    while let Ok(mut append) = queue.recv() {
+    let mut other = None;
+    while let Some(mut append) = other.take().or_else(|| queue.recv().ok()) {
         let mut batches = 1;
         while append.batch.events.len() < APPEND_EVENTS_MAX && append.bytes < APPEND_BYTES_MAX {
             let Ok(next) = queue.try_recv() else { break };
+            if next.batch.log != append.batch.log {
+                other = Some(next);
+                break;
+            }
             append.append(next);
             batches += 1;
         }

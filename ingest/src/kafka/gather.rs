@@ -1,7 +1,7 @@
 //! Records become batches: events in order, with the range of each partition they account for.
 
 use crate::{batch::Batch, counters::Tally};
-use custos_event::{ParsedEvent, SourceRange};
+use custos_event::{LogId, ParsedEvent, SourceRange};
 use std::sync::Arc;
 
 /// Where a record stands.
@@ -16,7 +16,7 @@ pub(crate) struct At<'a> {
 }
 
 /// A batch with the counts of its sources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gathered {
     pub(crate) batch: Batch,
     pub(crate) tallies: Vec<Tally>,
@@ -24,8 +24,8 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.batch.events.is_empty()
+    pub(crate) fn new(log: LogId) -> Self {
+        Self { batch: Batch::new(log, Vec::new()), tallies: Vec::new(), bytes: 0 }
     }
 
     pub(crate) fn push(&mut self, at: At<'_>, event: ParsedEvent) {
@@ -48,7 +48,7 @@ impl Gathered {
         }
     }
 
-    /// Puts `next`, which was gathered later, behind. A partition has at most one range for each epoch.
+    /// Puts `next`, which was gathered later for the same log, behind. A partition has at most one range for each epoch.
     pub(crate) fn append(&mut self, next: Self) {
         self.bytes += next.bytes;
         self.batch.events.extend(next.batch.events);
@@ -82,7 +82,7 @@ mod tests {
     use custos_event::Timestamp;
 
     fn gathered(records: &[(&str, i32, u32, i64)]) -> Gathered {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new(LogId::TELEMETRY);
         for (topic, partition, epoch, offset) in records.iter().copied() {
             let at = At { cluster: "c", topic, partition, epoch, offset, digest: 7 };
             let raw = if offset == 3 { "bad" } else { "good" };

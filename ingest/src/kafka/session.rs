@@ -13,7 +13,7 @@ use crate::{
     origin,
 };
 use bytes::{Bytes, BytesMut};
-use custos_event::{Clock, Fact, SourceRange, ValueRef, ecs};
+use custos_event::{Clock, Fact, LogId, SourceRange, ValueRef, ecs};
 use rdkafka::{
     ClientContext, Message, Offset, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
@@ -49,6 +49,8 @@ pub(crate) struct Outside {
     pub(crate) lags: Arc<Lags>,
     /// The store's last ranges.
     pub(crate) stored: Box<dyn Fn() -> Vec<SourceRange> + Send + Sync>,
+    /// The log that keeps a source.
+    pub(crate) log_of: Box<dyn Fn(&str) -> LogId + Send + Sync>,
     pub(crate) start: Start,
 }
 
@@ -63,12 +65,14 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct Reading {
     topics: HashMap<String, Topic>,
-    gathered: Gathered,
+    /// For each log what is not handed on yet.
+    gathered: BTreeMap<LogId, Gathered>,
     arena: BytesMut,
 }
 
 struct Topic {
     source: Arc<str>,
+    log: LogId,
     decoder: Box<dyn Decode>,
     places: HashMap<i32, Place>,
 }
@@ -114,6 +118,8 @@ impl Session {
         origin::place(&mut event, topic, partition, message.key());
         event.add(ecs::KAFKA_OFFSET, ValueRef::Int(message.offset()));
         let (cluster, epoch, offset) = (self.cluster(), place.epoch, message.offset());
+        let log = reader.log;
+        let gathered = gathered.entry(log).or_insert_with(|| Gathered::new(log));
         gathered.push(At { cluster, topic, partition, epoch, offset, digest }, event);
         None
     }
@@ -121,27 +127,25 @@ impl Session {
     /// Events and bytes gathered so far.
     pub(crate) fn gathered(&self) -> (usize, usize) {
         let reading = self.lock();
-        (reading.gathered.batch.events.len(), reading.gathered.bytes)
+        let all = reading.gathered.values();
+        all.fold((0, 0), |(n, bytes), one| (n + one.batch.events.len(), bytes + one.bytes))
     }
 
-    /// Hands the gathered batch on; false where there is no room for it yet.
+    /// Hands the gathered batches on; false where there is no room for one of them yet.
     pub(crate) fn flush(&self) -> bool {
         let mut reading = self.lock();
-        if reading.gathered.is_empty() {
-            return true;
-        }
-        match self.flight.offer(std::mem::take(&mut reading.gathered)) {
-            Ok(()) => true,
-            Err(back) => {
-                reading.gathered = back;
-                false
+        while let Some((log, next)) = reading.gathered.pop_first() {
+            if let Err(back) = self.flight.offer(next) {
+                reading.gathered.insert(log, back);
+                return false;
             }
         }
+        true
     }
 
     /// Forgets what is gathered: it is read again from what is stored.
     pub(crate) fn discard(&self) {
-        self.lock().gathered = Gathered::default();
+        self.lock().gathered.clear();
     }
 
     /// Hands everything on and waits until it is durable; what could not be is dropped and read again.
@@ -170,8 +174,8 @@ impl Session {
         for (topic, partition) in partitions {
             let named = Named { cluster: self.cluster(), topic, partition: *partition };
             let reader = reading.topics.entry(topic.clone()).or_insert_with(|| self.topic(topic));
-            let in_memory = reader.places.get(partition).copied();
-            let before = latest(&stored, named).map(Place::stored).or(in_memory);
+            let begun = reader.places.get(partition).copied().map(Place::unstored);
+            let before = latest(&stored, named).map(Place::stored).or(begun);
             let marks = consumer.fetch_watermarks(topic, *partition, BROKER_LIMIT);
             let (place, from) = match (marks, before) {
                 (Ok((low, high)), before) => {
@@ -213,7 +217,8 @@ impl Session {
     fn topic(&self, name: &str) -> Topic {
         let source: Arc<str> = format!("kafka:{name}").into();
         let decoder = (self.outside.decoders)(&source);
-        Topic { source, decoder, places: HashMap::new() }
+        let log = (self.outside.log_of)(&source);
+        Topic { source, log, decoder, places: HashMap::new() }
     }
 
     /// Topics that were made anew since this was last asked.

@@ -49,11 +49,13 @@ impl Cluster {
     }
 
     fn produce(&self, partition: i32, values: impl IntoIterator<Item = String>) {
-        for value in values {
-            let record = BaseRecord::to("doors").key("key").payload(&value).partition(partition);
-            self.producer.send(record).map_err(|(error, _)| error).unwrap();
-        }
+        values.into_iter().for_each(|value| self.send("doors", partition, &value));
         self.producer.flush(Duration::from_mins(1)).unwrap();
+    }
+
+    fn send(&self, topic: &str, partition: i32, value: &str) {
+        let record = BaseRecord::to(topic).key("key").payload(value).partition(partition);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
     fn config(&self) -> ConsumerConfig {
@@ -123,6 +125,27 @@ fn all_partitions_are_read_and_each_keeps_its_order() {
 }
 
 #[test]
+fn topics_of_two_logs_are_stored_apart_also_behind_a_paused_store() {
+    let cluster = Cluster::new(1);
+    cluster.mock.create_topic("kept", 1, 1).unwrap();
+    let intake = StandIn::with_fates([Fate::Store, Fate::Pause, Fate::Store, Fate::Pause]);
+    let mut config = cluster.config();
+    (config.batch_events_max, config.topics) = (40, vec!["doors".into(), "kept".into()]);
+    let consumer = start(config, &intake);
+    for line in lines(0..500) {
+        for topic in ["doors", "kept"] {
+            cluster.send(topic, 0, &line);
+        }
+    }
+    cluster.produce(0, []);
+    intake.wait_events(1_000);
+    consumer.stop().unwrap();
+    for topic in ["doors", "kept"] {
+        assert_eq!(intake.stored(topic), whole(0..500), "{topic}");
+    }
+}
+
+#[test]
 fn a_paused_store_gets_everything_later_and_once() {
     let cluster = Cluster::new(1);
     let intake = StandIn::with_fates([Fate::Store, Fate::Pause, Fate::Store, Fate::Pause]);
@@ -135,6 +158,28 @@ fn a_paused_store_gets_everything_later_and_once() {
     intake.wait_events(1_000);
     consumer.stop().unwrap();
     assert_eq!(intake.stored("doors"), whole(0..1_000));
+}
+
+#[test]
+fn what_a_paused_store_refused_of_a_topic_never_stored_before_is_read_again() {
+    for from in [Start::Earliest, Start::Latest] {
+        let cluster = Cluster::new(1);
+        let intake = StandIn::with_fates([Fate::Pause, Fate::Pause]);
+        let mut config = cluster.config();
+        (config.batch_events_max, config.start) = (10, from);
+        let consumer = start(config, &intake);
+        // Whoever begins at the end sees only what comes once it is there.
+        let mut sent = 0;
+        while intake.look(|disk| disk.events.is_empty()) {
+            cluster.produce(0, lines(sent..sent + 10));
+            sent += 10;
+        }
+        let first = intake.stored("doors")[0].1;
+        assert!(first == 0 || from == Start::Latest);
+        intake.wait_events(usize::try_from(sent - first).unwrap());
+        consumer.stop().unwrap();
+        assert_eq!(intake.stored("doors"), whole(first..sent), "{from:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Runs until the ledger is closed and empty, or the store has failed.
 pub(crate) async fn run<I: Intake>(ledger: &Ledger, intake: &I) -> Result<(), Arc<str>> {
-    while let Some((batch, tickets)) = ledger.next_append().await {
+    while let Some((batch, tickets)) = ledger.next_append(|source| intake.log_of(source)).await {
         match intake.submit(batch).await {
             Ok(_) => ledger.settle(tickets),
             Err(IntakeError::Paused(reason)) => {

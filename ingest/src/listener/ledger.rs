@@ -11,7 +11,7 @@ use super::{
     sequence::{Producer, Verdict},
 };
 use crate::{batch::Batch, counters::Tally};
-use custos_event::{ParsedEvent, ProducerEntry, SourceRange, ValueRef, ecs};
+use custos_event::{LogId, ParsedEvent, ProducerEntry, SourceRange, ValueRef, ecs};
 use kafka_protocol::ResponseError;
 use std::{
     collections::{HashMap, VecDeque},
@@ -184,15 +184,19 @@ impl Ledger {
         Ok(Taken::Flying(outcome))
     }
 
-    /// What is to be stored next; waits for it. `None` once the ledger is closed and empty.
-    pub(crate) async fn next_append(&self) -> Option<(Batch, Vec<Ticket>)> {
+    /// What is to be stored next, all of it in the log that `log_of` its sources; waits for it. `None` once the
+    /// ledger is closed and empty.
+    pub(crate) async fn next_append(
+        &self,
+        log_of: impl Fn(&str) -> LogId,
+    ) -> Option<(Batch, Vec<Ticket>)> {
         loop {
             let (group, closed) = {
                 let mut state = self.lock();
-                (take_group(&mut state.queue), state.closed.is_some())
+                (take_group(&mut state.queue, &log_of), state.closed.is_some())
             };
-            if !group.is_empty() {
-                return Some(merge(group));
+            if let Some((log, group)) = group {
+                return Some(merge(log, group));
             }
             if closed {
                 return None;
@@ -307,10 +311,15 @@ fn out_of_sequence(code: ResponseError, at: Sequenced) -> Refusal {
     Refusal::new(code, text)
 }
 
-fn take_group(queue: &mut VecDeque<Queued>) -> Vec<Queued> {
+/// The first of the queue, and those behind it that go to the same log.
+fn take_group(
+    queue: &mut VecDeque<Queued>,
+    log_of: &impl Fn(&str) -> LogId,
+) -> Option<(LogId, Vec<Queued>)> {
+    let log = log_of(&queue.front()?.draft.source);
     let (mut events, mut bytes) = (0, 0);
     let mut group = Vec::new();
-    while let Some(next) = queue.front() {
+    while let Some(next) = queue.front().filter(|next| log_of(&next.draft.source) == log) {
         events += next.draft.events.len();
         bytes += next.draft.events.iter().map(|event| event.raw.len()).sum::<usize>();
         if !group.is_empty() && (events > APPEND_EVENTS_MAX || bytes > APPEND_BYTES_MAX) {
@@ -318,11 +327,11 @@ fn take_group(queue: &mut VecDeque<Queued>) -> Vec<Queued> {
         }
         group.extend(queue.pop_front());
     }
-    group
+    Some((log, group))
 }
 
-fn merge(group: Vec<Queued>) -> (Batch, Vec<Ticket>) {
-    let mut batch = Batch::default();
+fn merge(log: LogId, group: Vec<Queued>) -> (Batch, Vec<Ticket>) {
+    let mut batch = Batch::new(log, Vec::new());
     let mut tickets = Vec::with_capacity(group.len());
     for Queued { draft, offset, outcome } in group {
         let Draft { topic, partition, events, producer, last_digest, source, room } = draft;

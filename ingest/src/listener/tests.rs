@@ -27,7 +27,8 @@ struct Running {
 
 fn config() -> ListenerConfig {
     let mut config = ListenerConfig::new(([127, 0, 0, 1], 0).into());
-    config.topics = [("doors".to_owned(), 1), ("wide".to_owned(), 3)].into();
+    config.topics =
+        [("doors".to_owned(), 1), ("wide".to_owned(), 3), ("kept".to_owned(), 1)].into();
     config
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod test;
 pub(crate) mod words;
 
 use crate::error::QueryError;
-use custos_event::{FieldId, FieldTable, ParsedEvent, Seq};
+use custos_event::{Ends, FieldId, FieldTable, ParsedEvent};
 pub use matcher::Matcher;
 use pattern::{Pattern, Sign};
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub struct Query {
     pub(crate) leaves: Vec<Leaf>,
     /// Set when the query names `event.kind` or `error.message`: only then it sees rejected events.
     pub(crate) sees_rejected: bool,
-    /// The index hands on only events of places before this one.
-    pub(crate) before: Option<Seq>,
+    /// The index hands on only events that were there when logs ended here.
+    pub(crate) before: Option<Ends>,
 }
 
 /// How conditions are joined.
@@ -79,9 +79,9 @@ impl Query {
         Matcher::new(self, table)
     }
 
-    /// The same question to the log as it was when `before` was its next free place.
+    /// The same question to the logs as they were when they ended there.
     #[must_use]
-    pub fn before(mut self, before: Option<Seq>) -> Self {
+    pub fn before(mut self, before: Option<Ends>) -> Self {
         self.before = before;
         self
     }

@@ -447,7 +447,7 @@ pub(super) async fn surrounding(
         let first = Seq(at.seq.0.saturating_sub(AROUND_MAX));
         let before = of_source(&state, at, (first, at.seq), &source, Keep::Last(n))?;
         let end = at.seq.plus(AROUND_MAX + 1);
-        let end = state.then.map_or(end, |then| end.min(then));
+        let end = state.then.as_ref().map_or(end, |ends| end.min(ends.of(at.log, at.partition)));
         let after = of_source(&state, at, (at.seq.plus(1), end), &source, Keep::First(n))?;
         let (query, results) = (format!("around {at}"), (before.len() + after.len()) as u64);
         remember(&state, &caller, Fact::Searched { query, results });

@@ -2,7 +2,7 @@
 
 use super::{State, alerts::severity, blocking, extract::Json, problem::Problem, sources};
 use crate::{projection::board::Status, respond::state::State as Desk};
-use custos_event::{LogId, Partition, Timestamp};
+use custos_event::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -73,13 +73,13 @@ struct EventCounts {
     per_minute: Vec<u64>,
 }
 
-/// How far the newest signed checkpoint vouches for the log of events.
+/// How far signed checkpoints vouch for the logs of events; the time is that of the oldest of the newest ones.
 #[derive(Serialize, ToSchema)]
 struct Integrity {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     last_checkpoint: Option<Timestamp>,
-    /// Events below this place are signed for.
+    /// So many events are signed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
 }
@@ -164,6 +164,11 @@ fn paused_since(state: &State) -> Option<Timestamp> {
 }
 
 fn integrity(state: &State) -> Integrity {
-    let signed = state.opened.store.last_checkpoint(LogId::TELEMETRY, Partition::default());
-    Integrity { last_checkpoint: signed.map(|(at, _)| at), size: signed.map(|(_, size)| size) }
+    let store = &state.opened.store;
+    let logs = store.logs().into_iter().filter(|(log, _)| log.is_telemetry());
+    let signed: Vec<_> = logs.filter_map(|(log, part)| store.last_checkpoint(log, part)).collect();
+    Integrity {
+        last_checkpoint: signed.iter().map(|(at, _)| *at).min(),
+        size: (!signed.is_empty()).then(|| signed.iter().map(|(_, size)| size).sum()),
+    }
 }

@@ -11,14 +11,18 @@ use crate::{
     respond::Desk,
     upkeep::{
         Ask,
+        classes::Class,
         kept::{Damage, Drop, Hold, Scrubbed},
+        policy::Retention as Policy,
         tending::HoldError,
     },
 };
 use axum::http::StatusCode;
-use custos_event::{HoldScope, IncidentId, Timestamp};
+use custos_event::{HoldScope, IncidentId, LogId, Partition, Timestamp};
+use custos_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
@@ -43,6 +47,10 @@ pub(super) struct Retention {
 #[derive(Serialize, ToSchema)]
 struct LogKept {
     log: String,
+    /// The retention class that it keeps; absent for the log of all sources that are in none, and for one whose
+    /// class is not configured any more, of which nothing is let go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ClassShown>,
     /// Sealed ones; what is newer than these is not let go.
     segments: usize,
     bytes: u64,
@@ -50,6 +58,21 @@ struct LogKept {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     oldest: Option<Timestamp>,
+}
+
+/// Sources that are kept alike, apart from others.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetentionClass)]
+struct ClassShown {
+    name: String,
+    /// As configured: a source, or how a source's name begins with a `*` behind.
+    sources: Vec<String>,
+    /// As configured: `365d`; absent where they are kept for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep: Option<String>,
+    /// As configured: `500GiB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -242,30 +265,52 @@ pub(super) async fn show(state: State) -> Result<Json<Retention>, Problem> {
 }
 
 fn retention(state: &State) -> anyhow::Result<Retention> {
-    let store = &state.opened.store;
-    let mut logs = Vec::new();
-    for (log, partition) in store.logs().into_iter().filter(|(log, _)| log.is_telemetry()) {
-        let segments = store.sealed_segments(log, partition)?;
-        logs.push(LogKept {
-            log: log.to_string(),
-            segments: segments.len(),
-            bytes: segments.iter().map(|info| info.bytes).sum(),
-            oldest: segments.first().map(|info| info.created_at),
-        });
-    }
-    let policy = state.upkeep.keeping().retention.clone();
+    let policy = state.upkeep.keeping().retention.as_ref();
+    let logs = logs(&state.opened.store, policy)?;
+    let limits = policy.map(|policy| policy.limits.clone()).unwrap_or_default();
     let kept = state.upkeep.kept();
     let mut holds: Vec<_> =
         kept.holds.iter().rev().map(|(hold, one)| shown(state, hold, one)).collect();
     holds.sort_by_key(|hold| hold.lifted.is_some());
     Ok(Retention {
-        keep: policy.as_ref().and_then(|p| p.keep.as_ref()).map(|(text, _)| text.clone()),
-        max: policy.as_ref().and_then(|p| p.max.as_ref()).map(|(text, _)| text.clone()),
+        keep: limits.keep.map(|(text, _)| text),
+        max: limits.max.map(|(text, _)| text),
         logs,
         dropped_bytes: kept.dropped_bytes,
         dropped: kept.drops.iter().rev().map(Dropped::from).collect(),
         holds,
     })
+}
+
+/// Those that hold something, and those that a class is to fill.
+fn logs(store: &Store, policy: Option<&Policy>) -> anyhow::Result<Vec<LogKept>> {
+    let partition = Partition::default();
+    let classes = policy.into_iter().flat_map(|policy| policy.classes.iter());
+    let classes: BTreeMap<_, _> = classes.map(|class| ((class.log, partition), class)).collect();
+    let there = store.logs().into_iter().filter(|(log, _)| log.is_telemetry());
+    let all: BTreeSet<_> = there.chain(classes.keys().copied()).collect();
+    let kept = |id: (LogId, Partition)| {
+        let segments = store.sealed_segments(id.0, id.1)?;
+        Ok(LogKept {
+            log: id.0.to_string(),
+            class: classes.get(&id).map(|class| ClassShown::from(*class)),
+            segments: segments.len(),
+            bytes: segments.iter().map(|info| info.bytes).sum(),
+            oldest: segments.first().map(|info| info.created_at),
+        })
+    };
+    all.into_iter().map(kept).collect()
+}
+
+impl From<&Class> for ClassShown {
+    fn from(class: &Class) -> Self {
+        Self {
+            name: class.name.clone(),
+            sources: class.sources.iter().map(ToString::to_string).collect(),
+            keep: class.limits.keep.as_ref().map(|(text, _)| text.clone()),
+            max: class.limits.max.as_ref().map(|(text, _)| text.clone()),
+        }
+    }
 }
 
 fn shown(state: &State, hold: &str, one: &Hold) -> HoldShown {

@@ -15,7 +15,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use clap::Args;
-use custos_event::{Clock as _, Cursor, ParsedEvent};
+use custos_event::{Clock as _, Cursor, LogId, ParsedEvent};
 use custos_ingest::{
     Batch,
     decode::{Decoder, SourceType},
@@ -41,6 +41,9 @@ pub(super) struct Ingest {
     /// Run these rules over what is stored; repeatable.
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
+    /// The log that keeps them: that of a retention class, as its `log` in the configuration says.
+    #[arg(long, value_name = "LOG", default_value_t = LogId::TELEMETRY, value_parser = log_of_events)]
+    log: LogId,
     #[command(flatten)]
     data: Data,
     /// End with one line of JSON on stdout.
@@ -63,6 +66,11 @@ struct Totals {
     seconds: f64,
 }
 
+fn log_of_events(text: &str) -> Result<LogId, String> {
+    let log: LogId = text.parse().map_err(|error| format!("{error}"))?;
+    if log.is_telemetry() { Ok(log) } else { Err("facts are Custos's own".into()) }
+}
+
 /// Events of one commit: enough that a sync costs little for each, few enough to stay under a mebibyte.
 const BATCH_EVENTS: usize = 1_000;
 /// Bytes of one commit.
@@ -71,6 +79,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Appends on their way: while one is synced the next is decoded.
 struct Appends<'t> {
     intake: StoreIntake,
+    log: LogId,
     totals: &'t mut Totals,
     /// With each: how many events it has, and how many of them were understood.
     waiting: VecDeque<(Ticket, u64, u64)>,
@@ -85,7 +94,7 @@ impl Appends<'_> {
             return Ok(());
         }
         let (received, understood) = (events.len() as u64, stored(&events));
-        let ticket = self.intake.begin(Batch { events, ..Batch::default() })?;
+        let ticket = self.intake.begin(Batch::new(self.log, events))?;
         self.waiting.push_back((ticket, received, understood));
         self.wait_for(APPENDS_MAX)
     }
@@ -138,7 +147,7 @@ impl Ingest {
     /// the last such failure is the answer.
     fn store_all(&self, opened: &Opened, totals: &mut Totals) -> Result<(), Failure> {
         let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
-        let mut appends = Appends { intake, totals, waiting: VecDeque::new() };
+        let mut appends = Appends { intake, log: self.log, totals, waiting: VecDeque::new() };
         let mut failed: Option<Failure> = None;
         for file in &self.files {
             let unread = self.store(file, opened, &mut appends)?;

@@ -1,5 +1,6 @@
-//! Batches of events become appends of the telemetry log.
+//! Batches of events become appends of their class's log.
 
+use crate::upkeep::classes::Classes;
 use bytes::Bytes;
 use custos_event::{
     Append, Committed, Entry, FieldTable, Flags, LogId, ParsedEvent, ProducerEntry, SourceRange,
@@ -14,11 +15,18 @@ use std::sync::Arc;
 pub(crate) struct StoreIntake {
     store: Store,
     table: Arc<FieldTable>,
+    classes: Arc<Classes>,
 }
 
 impl StoreIntake {
     pub(crate) fn new(store: Store, table: Arc<FieldTable>) -> Self {
-        Self { store, table }
+        Self { store, table, classes: Arc::default() }
+    }
+
+    /// The same, with sources that are kept apart.
+    #[must_use]
+    pub(crate) fn with_classes(self, classes: Classes) -> Self {
+        Self { classes: Arc::new(classes), ..self }
     }
 
     /// Hands a batch over without waiting; the ticket tells when it is durable.
@@ -27,9 +35,9 @@ impl StoreIntake {
     }
 
     fn append_of(&self, batch: Batch) -> Append {
-        let Batch { events, sources, producers } = batch;
+        let Batch { log, events, sources, producers } = batch;
         let entries = events.into_iter().map(|event| entry(event, &self.table)).collect();
-        Append { sources, producers, ..Append::new(LogId::TELEMETRY, entries) }
+        Append { sources, producers, ..Append::new(log, entries) }
     }
 }
 
@@ -67,6 +75,10 @@ impl Intake for StoreIntake {
     fn submit_blocking(&self, batch: Batch) -> Result<Committed, IntakeError> {
         let append = self.append_of(batch);
         self.store.append_blocking(append).map_err(|error| intake_error(&error))
+    }
+
+    fn log_of(&self, source: &str) -> LogId {
+        self.classes.log_of(source)
     }
 
     fn sources(&self) -> Vec<SourceRange> {

@@ -64,7 +64,7 @@ impl Node {
         let events =
             [raw.as_str(), other].map(|raw| decoder.decode(Bytes::from(raw.to_owned()), now));
         let intake = StoreIntake::new(self.opened.store.clone(), Arc::clone(&self.opened.table));
-        intake.submit_blocking(Batch { events: events.into(), ..Batch::default() }).unwrap();
+        intake.submit_blocking(Batch::new(LogId::TELEMETRY, events.into())).unwrap();
     }
 
     fn ruleset(&self) -> Arc<Ruleset> {

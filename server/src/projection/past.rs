@@ -10,7 +10,7 @@ use crate::{
     respond::{Desk, desk::journal, state::State},
 };
 use anyhow::Context as _;
-use custos_event::{CommitNo, Cursor, Envelope, FieldTable, LogId, Partition, Seq, Timestamp};
+use custos_event::{CommitNo, Cursor, Ends, Envelope, FieldTable, LogId, Seq, Timestamp};
 use custos_store::{Store, StoreError};
 use std::{
     collections::VecDeque,
@@ -36,8 +36,8 @@ pub(crate) struct Moment {
     pub(crate) commit: CommitNo,
     pub(crate) views: Views,
     pub(crate) desk: Desk,
-    /// The place after the last event.
-    pub(crate) events: Seq,
+    /// Where the logs of events ended.
+    pub(crate) ends: Ends,
 }
 
 /// What somebody wants to see: a commit, and what the clock showed.
@@ -157,7 +157,7 @@ impl Past {
     ) -> anyhow::Result<Moment> {
         self.0.of.store(commit.0, Ordering::Relaxed);
         let (mut folded, mut state) = (Folded::default(), State::default());
-        let mut events = Seq(0);
+        let mut ends = Ends::default();
         let mut follower = store.follow(&Cursor::default());
         while follower.cursor().commit() < commit {
             let commits = match follower.next(COMMITS_MAX, BYTES_MAX, Duration::ZERO) {
@@ -171,10 +171,8 @@ impl Past {
             for taken in commits.iter().take_while(|taken| taken.commit <= commit) {
                 folded.fold(taken, table);
                 let end = taken.first.plus(taken.entries.len() as u64);
+                ends.reach(taken.log, taken.partition, end);
                 if taken.log != LogId::JOURNAL {
-                    if (taken.log, taken.partition) == (LogId::TELEMETRY, Partition::default()) {
-                        events = end;
-                    }
                     continue;
                 }
                 for (seq, entry) in (taken.first.0..).map(Seq).zip(&taken.entries) {
@@ -186,6 +184,6 @@ impl Past {
         // A moment before a commit whose entries are lost is that commit's all the same.
         folded.commit = commit;
         let (views, desk) = (views.of_past(folded), desk.of_past(state));
-        Ok(Moment { commit, views, desk, events })
+        Ok(Moment { commit, views, desk, ends })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use custos_event::{
-    Actor, Alert, AlertId, Entity, EntityKind, Fact, Parser, RuleId, Timestamp,
+    Actor, Alert, AlertId, Entity, EntityKind, Fact, LogId, Parser, RuleId, Timestamp,
     respond::{AlertRef, IncidentEvent, IncidentId, Verdict},
 };
 use custos_ingest::{
@@ -119,7 +119,7 @@ impl Node {
                 events.map(|(n, raw)| decoder.decode(Bytes::from(raw), received(n))).collect();
             let intake =
                 StoreIntake::new(self.opened.store.clone(), Arc::clone(&self.opened.table));
-            intake.submit_blocking(Batch { events, ..Batch::default() }).unwrap();
+            intake.submit_blocking(Batch::new(LogId::TELEMETRY, events)).unwrap();
         }
     }
 
@@ -172,7 +172,7 @@ proptest! {
         let at_once = node.follow().read().clone();
         prop_assert_eq!(&in_parts, &at_once);
         let events: u64 = at_once.sources.iter().map(|(_, counts)| counts.received()).sum();
-        prop_assert_eq!(events, node.opened.store.next_seq(custos_event::LogId::TELEMETRY, custos_event::Partition(0)).0);
+        prop_assert_eq!(events, node.opened.store.next_seq(LogId::TELEMETRY, custos_event::Partition(0)).0);
     }
 }
 

@@ -1,20 +1,41 @@
 //! `[retention]` and `[scrub]` of the configuration file, and what follows for a log's segments: pure.
 
-use super::config::seconds;
+use super::{
+    classes::{Classes, RawClass},
+    config::seconds,
+};
 use anyhow::{Context as _, anyhow, bail};
-use custos_event::{CommitNo, Timestamp};
+use custos_event::{CommitNo, LogId, Timestamp};
 use custos_store::SegmentInfo;
 use serde::Deserialize;
 
 /// How long events are kept, and how many. Facts are kept for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
+    /// Of every source that is in no class.
+    pub(crate) limits: Limits,
+    pub(crate) classes: Classes,
+    /// Seconds between two looks.
+    pub(crate) every: i64,
+}
+
+/// What may stay of one log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits {
     /// As it is written, and in seconds.
     pub(crate) keep: Option<(String, i64)>,
     /// As it is written, and in bytes on the disk.
     pub(crate) max: Option<(String, u64)>,
-    /// Seconds between two looks.
-    pub(crate) every: i64,
+}
+
+impl Retention {
+    /// `None` for the log of a class that is no longer configured: nobody says for how long, so it is kept.
+    pub(crate) fn limits_of(&self, log: LogId) -> Option<&Limits> {
+        if log == LogId::TELEMETRY {
+            return Some(&self.limits);
+        }
+        self.classes.iter().find(|class| class.log == log).map(|class| &class.limits)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +59,13 @@ pub(crate) struct RawRetention {
     keep: Option<String>,
     max: Option<String>,
     every: Option<String>,
+    #[serde(default, rename = "class")]
+    classes: Vec<RawClass>,
+}
+
+pub(super) struct RawLimits {
+    pub(super) keep: Option<String>,
+    pub(super) max: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -54,6 +82,18 @@ const EVERY: i64 = 3_600;
 
 impl RawRetention {
     pub(crate) fn check(self) -> anyhow::Result<Retention> {
+        let limits = RawLimits { keep: self.keep, max: self.max };
+        // Where classes are named, all others may stay for ever without a word.
+        let says = limits.keep.is_some() || limits.max.is_some() || self.classes.is_empty();
+        let limits = if says { limits.check()? } else { Limits::default() };
+        let every = self.every.as_deref().map(seconds).transpose().context("every")?;
+        let classes = Classes::check(self.classes)?;
+        Ok(Retention { limits, classes, every: every.flatten().unwrap_or(EVERY) })
+    }
+}
+
+impl RawLimits {
+    pub(super) fn check(self) -> anyhow::Result<Limits> {
         let keep = self.keep.as_deref().unwrap_or("never");
         let secs = seconds(keep).with_context(|| format!("keep = \"{keep}\""))?;
         let max = self.max.as_deref().unwrap_or("never");
@@ -66,11 +106,9 @@ impl RawRetention {
                 "say for how long events are kept, keep = \"365d\", or how many, max = \"500GiB\""
             );
         }
-        let every = self.every.as_deref().map(seconds).transpose().context("every")?;
-        Ok(Retention {
+        Ok(Limits {
             keep: secs.map(|secs| (keep.to_owned(), secs)),
             max: bytes.map(|bytes| (max.to_owned(), bytes)),
-            every: every.flatten().unwrap_or(EVERY),
         })
     }
 }
@@ -106,7 +144,7 @@ fn bytes(text: &str) -> anyhow::Result<Option<u64>> {
 /// Which segments, the oldest first, are to go and why. `seen`: followers have taken in everything up to there.
 /// `held` is asked of each that would go; one that is held still counts towards the size.
 pub(crate) fn due(
-    policy: &Retention,
+    limits: &Limits,
     segments: &[SegmentInfo],
     (now, seen): (Timestamp, CommitNo),
     held: &mut dyn FnMut(&SegmentInfo) -> anyhow::Result<bool>,
@@ -114,8 +152,8 @@ pub(crate) fn due(
     let mut total: u64 = segments.iter().map(|info| info.bytes).sum();
     let mut due = Vec::new();
     for info in segments.iter().filter(|info| info.last_commit <= seen) {
-        let old = policy.keep.as_ref().filter(|(_, secs)| info.last_at.plus_secs(*secs) < now);
-        let many = policy.max.as_ref().filter(|(_, max)| total > *max);
+        let old = limits.keep.as_ref().filter(|(_, secs)| info.last_at.plus_secs(*secs) < now);
+        let many = limits.max.as_ref().filter(|(_, max)| total > *max);
         let reason = match (old, many) {
             (Some((keep, _)), _) => format!("older than keep = {keep}"),
             (None, Some((max, _))) => format!("beyond max = {max}"),
@@ -160,8 +198,9 @@ mod tests {
         let raw: RawRetention = toml::from_str(text).unwrap();
         let segments: Vec<_> = (0..10).map(segment).collect();
         let at = (Timestamp::from_secs(86_400 * now.cast_signed()), CommitNo(seen));
-        let due =
-            due(&raw.check().unwrap(), &segments, at, &mut |info| Ok(held.contains(&info.number)));
+        let due = due(&raw.check().unwrap().limits, &segments, at, &mut |info| {
+            Ok(held.contains(&info.number))
+        });
         due.unwrap().into_iter().map(|(info, why)| (info.number, why)).collect()
     }
 
@@ -185,6 +224,20 @@ mod tests {
         assert_eq!(numbers("max = \"10MiB\"", 9, 99, &[]), [0; 0]);
         let both = going("keep = \"8d\"\nmax = \"8MiB\"", 10, 99, &[]);
         assert_eq!(both, [(0, "older than keep = 8d".into()), (1, "beyond max = 8MiB".into())]);
+    }
+
+    #[test]
+    fn a_class_has_limits_of_its_own_and_one_that_is_not_named_any_more_stays() {
+        let class =
+            "[[class]]\nname = \"p\"\nlog = \"telemetry-2\"\nsources = [\"p\"]\nmax = \"2MiB\"\n";
+        let raw: RawRetention = toml::from_str(&format!("keep = \"5d\"\n{class}")).unwrap();
+        let policy = raw.check().unwrap();
+        let of = |log| policy.limits_of(LogId(log)).map(|limits| (&limits.keep, &limits.max));
+        assert_eq!(of(0), Some((&Some(("5d".into(), 432_000)), &None)));
+        assert_eq!(of(2), Some((&None, &Some(("2MiB".into(), 2 << 20)))));
+        assert_eq!(of(3), None);
+        let raw: RawRetention = toml::from_str(class).unwrap();
+        assert_eq!(raw.check().unwrap().limits, Limits::default(), "all others stay");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
     folder::{append_facts, system},
 };
 use custos_event::{Actor, Clock as _, Fact, HoldScope, Timestamp, UpkeepEvent};
-use custos_store::{DropRequest, DroppedRange, ScrubProgress, Store, StoreError, backup::Target};
+use custos_store::{DropRequest, Store, StoreError, backup::Target};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::PoisonError,
@@ -126,9 +126,10 @@ impl Keeper {
         let mut cover = Cover::new(parts, &kept, &mut sources);
         let now = self.clock.now();
         for id in self.store.logs().into_iter().filter(|(log, _)| log.is_telemetry()) {
+            let Some(limits) = policy.limits_of(id.0) else { continue };
             let segments = self.store.sealed_segments(id.0, id.1)?;
             let due =
-                policy::due(policy, &segments, (now, seen), &mut |info| Ok(cover.holds(id, info)))?;
+                policy::due(limits, &segments, (now, seen), &mut |info| Ok(cover.holds(id, info)))?;
             for step in policy::steps(&due) {
                 let (Some((first, reason)), Some((last, _))) = (step.first(), step.last()) else {
                     continue;
@@ -154,7 +155,7 @@ impl Keeper {
             if self.upkeep.kept().holds.len() != version {
                 return Err(StoreError::Refused("a legal hold was placed meanwhile".into()));
             }
-            let fact = Fact::Upkeep { event: event_of(range) };
+            let fact = Fact::Upkeep { event: range.into() };
             let told = self.upkeep.tell(&self.store, &system("retention"), &fact);
             told.map_err(|error| StoreError::Failed(format!("{error:#}").into()))
         });
@@ -204,18 +205,6 @@ pub(crate) fn repaired_event(from: &str, repaired: &custos_store::Repaired) -> U
     }
 }
 
-fn event_of(range: &DroppedRange) -> UpkeepEvent {
-    UpkeepEvent::SegmentsDropped {
-        log: range.log,
-        first: range.first,
-        last: range.last,
-        segments: range.segments,
-        bytes: range.bytes,
-        through: range.through,
-        reason: range.reason.clone(),
-    }
-}
-
 /// Segments that are gone need not be known.
 fn forget(store: &Store, sources: &mut SourcesOf) {
     let mut there = BTreeSet::new();
@@ -241,7 +230,7 @@ impl Scrubber {
     #[expect(clippy::unnecessary_wraps, reason = "what a task returns")]
     pub(crate) fn run(self) -> anyhow::Result<()> {
         while !self.stop.is_cancelled() {
-            if let Some(actor) = self.wanted() {
+            if let Some(actor) = self.upkeep.scrub_asked(LOOK).or_else(|| self.due()) {
                 match self.scrub(&actor) {
                     Err(error) if !self.stop.is_cancelled() => {
                         error!(error = format!("{error:#}"), "a scrub failed");
@@ -250,16 +239,12 @@ impl Scrubber {
                 }
                 self.upkeep.set_scrubbing(None);
             }
-            std::thread::sleep(LOOK);
         }
         Ok(())
     }
 
-    /// Who wants one, if somebody does or it is time.
-    fn wanted(&self) -> Option<Actor> {
-        if let Some(actor) = self.upkeep.scrub_asked() {
-            return Some(actor);
-        }
+    /// Whether it is time for one.
+    fn due(&self) -> Option<Actor> {
         let every = self.upkeep.keeping().scrub.every?;
         let last = self.upkeep.kept().scrubbed.map(|scrubbed| scrubbed.at);
         let due = last.or_else(|| self.oldest())?.plus_secs(every);
@@ -279,7 +264,7 @@ impl Scrubber {
         let (watch, rate) = (Stopwatch::start(), self.upkeep.keeping().scrub.bytes_per_sec);
         let report = self.store.scrub(&mut |progress| {
             self.upkeep.set_scrubbing(Some(progress));
-            pace(&watch, &progress, rate, &self.stop)
+            watch.pace(progress.bytes, rate, &self.stop)
         })?;
         let damaged = report.damaged.len() as u64;
         let event =
@@ -291,15 +276,6 @@ impl Scrubber {
         }
         Ok(self.store.recorded()?)
     }
-}
-
-/// Waits until what was read has taken as long as it may; false where the server stops meanwhile.
-#[expect(clippy::cast_precision_loss, reason = "a pace")]
-fn pace(watch: &Stopwatch, read: &ScrubProgress, rate: u64, stop: &CancellationToken) -> bool {
-    while !stop.is_cancelled() && watch.secs() < read.bytes as f64 / rate.max(1) as f64 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    !stop.is_cancelled()
 }
 
 /// What each hold keeps from going, as of the last look.

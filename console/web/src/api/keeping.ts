@@ -45,10 +45,18 @@ export interface Hold {
   lifted?: { by: string; at: string; reason: string };
 }
 
+export interface LogKept {
+  log: string;
+  class?: { name: string; sources: string[]; keep?: string; max?: string };
+  segments: number;
+  bytes: number;
+  oldest?: string;
+}
+
 export interface RetentionAnswer {
   keep?: string;
   max?: string;
-  logs: { log: string; segments: number; bytes: number; oldest?: string }[];
+  logs: LogKept[];
   dropped_bytes: number;
   dropped: { log: string; first: number; last: number; bytes: number; through: string; at: string; reason: string }[];
   holds: Hold[];

@@ -3,7 +3,7 @@ import { Button, Select, Stack, TextInput, Textarea, Modal } from "@mantine/core
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, post } from "../api/client";
-import type { Damage, Hold, HoldScope, RetentionAnswer, ScrubAnswer } from "../api/keeping";
+import type { Damage, Hold, HoldScope, LogKept, RetentionAnswer, ScrubAnswer } from "../api/keeping";
 import { useSigned } from "../app/session";
 import { useSpeech } from "../i18n";
 import { size } from "../lib/format";
@@ -12,27 +12,42 @@ import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Outside, Page, Panel, Stamp } from "../ui/parts";
 import { useAct } from "../ui/useAct";
 
+/** Which sources a log keeps, and for how long. */
+function Keeps({ log, answer }: { log: LogKept; answer: RetentionAnswer }) {
+  const { t } = useSpeech();
+  const others = log.log === "telemetry";
+  if (!log.class && !others) return <td colSpan={2}><Chip tone="warn">{t("retention.noClass")}</Chip></td>;
+  const { keep, max } = log.class ?? answer;
+  return (
+    <>
+      <td>{log.class ? <>{log.class.name}<div className="quiet small mono"><Outside text={log.class.sources.join(", ")} /></div></> : t("retention.allOthers")}</td>
+      <td>{keep || max ? <>{keep} {max ? t("retention.upTo", { max }) : null}</> : t("retention.keptForever")}</td>
+    </>
+  );
+}
+
 function Policy({ answer }: { answer: RetentionAnswer }) {
   const { t, n } = useSpeech();
   const { can } = useSigned();
   const run = useAct({ act: () => post("/retention/run", {}), told: () => t("retention.runTold"), stale: ["retention"] });
-  const on = answer.keep !== undefined || answer.max !== undefined;
+  const limits = [answer, ...answer.logs.flatMap((log) => log.class ?? [])];
+  const on = limits.some((limit) => limit.keep !== undefined || limit.max !== undefined);
   return (
     <Panel title={t("retention.policy")} aside={on && can("manage_backups") ? <Button size="compact-sm" variant="default" onClick={() => run.mutate(undefined)}>{t("retention.run")}</Button> : null}>
       {on ? (
         <p>
           {answer.keep ? <>{t("retention.keep", { keep: answer.keep })} </> : null}
           {answer.max ? <>{t("retention.max", { max: answer.max })} </> : null}
-          <span className="quiet">{t("retention.factsStay")}</span>
+          <span className="quiet">{t("retention.factsStay")} {t("retention.droppedTotal", { size: size(answer.dropped_bytes) })}</span>
         </p>
       ) : <p>{t("retention.forever")} <code className="command">{`[retention]\nkeep = "365d"`}</code></p>}
-      <p className="quiet">{t("retention.droppedTotal", { size: size(answer.dropped_bytes) })}</p>
       <table className="table">
-        <thead><tr><th>{t("retention.log")}</th><th className="num">{t("retention.segments")}</th><th className="num">{t("retention.bytes")}</th><th>{t("retention.oldest")}</th></tr></thead>
+        <thead><tr><th>{t("retention.log")}</th><th>{t("retention.class")}</th><th>{t("retention.kept")}</th><th className="num">{t("retention.segments")}</th><th className="num">{t("retention.bytes")}</th><th>{t("retention.oldest")}</th></tr></thead>
         <tbody>
           {answer.logs.map((log) => (
             <tr key={log.log}>
               <td className="strong">{log.log}</td>
+              <Keeps log={log} answer={answer} />
               <td className="num">{n(log.segments)}</td>
               <td className="num nowrap">{size(log.bytes)}</td>
               <td>{log.oldest ? <Stamp time={log.oldest} short /> : <span className="quiet">–</span>}</td>

@@ -160,6 +160,28 @@ fn many_clients_share_commits_and_each_keeps_its_order() {
 }
 
 #[test]
+fn topics_of_two_logs_are_stored_apart_and_each_keeps_its_order() {
+    let intake = StandIn::new();
+    let listener = start(config(), &intake);
+    // What waits behind the first append is of both logs, in turn.
+    intake.hold();
+    let producers = [(); 2].map(|()| producer(listener.address, &[("enable.idempotence", "true")]));
+    for n in 0..50 {
+        for (producer, topic) in producers.iter().zip(["doors", "kept"]) {
+            send(producer, topic, lines(n..n + 1));
+            producer.poll(Duration::from_millis(2));
+        }
+    }
+    intake.wait_submitted(1);
+    intake.release();
+    for (producer, topic) in producers.iter().zip(["doors", "kept"]) {
+        assert!(ship(producer, topic, []).into_iter().eq((0..50).map(Ok)), "{topic}");
+        assert_eq!(intake.stored(topic), whole(50), "{topic}");
+    }
+    listener.stop().unwrap();
+}
+
+#[test]
 fn partitions_keep_their_own_offsets_and_the_key_is_kept() {
     let intake = StandIn::new();
     let listener = start(config(), &intake);
@@ -222,7 +244,7 @@ fn an_unknown_topic_is_refused_and_the_client_is_told_which() {
 fn topics_are_made_only_where_that_is_wanted() {
     let intake = StandIn::new();
     let mut wanted = config();
-    (wanted.auto_create, wanted.topics_max) = (true, 3);
+    (wanted.auto_create, wanted.topics_max) = (true, wanted.topics.len() + 1);
     let listener = start(wanted.clone(), &intake);
     assert_eq!(ship(&producer(listener.address, &[]), "new", lines(0..1)), [Ok(0)]);
     let quick = [("message.timeout.ms", "3000"), ("topic.metadata.propagation.max.ms", "100")];

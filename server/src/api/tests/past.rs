@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{folder::append_facts, pipeline::intake::StoreIntake};
-use custos_event::{Alert, Fact, Position, RuleId, Seq, respond::Verdict};
+use custos_event::{Alert, Fact, LogId, Position, RuleId, Seq, respond::Verdict};
 use custos_ingest::{
     Batch, Intake as _,
     decode::{Decoder, SourceType},
@@ -16,7 +16,7 @@ fn alert(nth: u8) -> Alert {
         "title": format!("alert {nth}"),
         "level": "high",
         "time": "2026-11-24T08:00:00Z",
-        "events": [Position { log: custos_event::LogId::TELEMETRY, partition: custos_event::Partition(0), seq: Seq(0) }],
+        "events": [Position { log: LogId::TELEMETRY, partition: custos_event::Partition(0), seq: Seq(0) }],
         "matched": [],
     }))
     .unwrap()
@@ -110,7 +110,7 @@ fn store_line(state: &State, line: &'static [u8]) -> u64 {
     let table = Arc::clone(&state.opened.table);
     let options = state.opened.decoding(SourceType::Json, "kafka:doors".into()).unwrap();
     let event = Decoder::new(Arc::clone(&table), options).decode(line.into(), state.clock.now());
-    let batch = Batch { events: vec![event], ..Batch::default() };
+    let batch = Batch::new(LogId::TELEMETRY, vec![event]);
     StoreIntake::new(state.opened.store.clone(), table).submit_blocking(batch).unwrap();
     state.opened.store.last_commit().0
 }
