@@ -117,7 +117,8 @@ impl<I: Intake> Feed<I> {
         let count = some.len();
         let events = self.read(some).await?;
         let part = Tally::of(Arc::clone(&self.source), &events);
-        self.gate.intake.submit(Batch { events, ..Batch::default() }).await?;
+        let log = self.gate.intake.log_of(&self.source);
+        self.gate.intake.submit(Batch::new(log, events)).await?;
         pieces.drain(..count);
         part.count();
         tally.add(&part);
@@ -193,7 +194,7 @@ mod tests {
     async fn many_pieces_go_in_appends_of_bounded_size() {
         let intake = StandIn::new();
         let mut waiting: VecDeque<_> =
-            (0..APPEND_EVENTS_MAX + 1).map(|n| Piece::new(n.to_string().into())).collect();
+            (0..=APPEND_EVENTS_MAX).map(|n| Piece::new(n.to_string().into())).collect();
         waiting.push_back(Piece::new(vec![b'x'; APPEND_BYTES_MAX].into()));
         waiting.push_back(Piece::new("last".into()));
         feed(&intake).deliver(&mut waiting).await.unwrap();

@@ -166,7 +166,8 @@ mod tests {
     fn silence_and_its_end_are_each_told_once() {
         let silence = read("silent_after = \"1m\"").unwrap();
         let at = Timestamp::from_secs;
-        let mut counts = Counts { last_seen: at(100), ..Counts::default() };
+        let mut counts = Counts::default();
+        counts.last_seen = at(100);
         assert_eq!(silence.news("syslog:a", &counts, (at(0), at(160))), None);
         let silent =
             Fact::SourceSilent { source: "syslog:a".into(), last_seen: at(100), after_secs: 60 };

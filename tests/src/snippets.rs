@@ -19,7 +19,7 @@ pub struct Places(Vec<(String, String)>);
 
 impl Places {
     #[must_use]
-    pub fn with(mut self, written: &str, here: impl ToString) -> Self {
+    pub fn with(mut self, written: &str, here: impl std::fmt::Display) -> Self {
         self.0.push((written.to_owned(), here.to_string()));
         self
     }

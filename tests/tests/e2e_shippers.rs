@@ -130,11 +130,11 @@ fn elasticsearch_clients_send_in_bulk_and_only_with_their_token() -> Result<()> 
 
     let fed = free_port()?;
     let shipper = places.rsyslog(page, "rsyslog", folder.path(), fed)?;
-    let mut feed = TcpStream::connect(("127.0.0.1", fed))?;
+    let mut line = TcpStream::connect(("127.0.0.1", fed))?;
     for nth in 0..200 {
-        writeln!(feed, "<38>Nov 24 03:14:15 gate app[7]: line {nth} by omelasticsearch")?;
+        writeln!(line, "<38>Nov 24 03:14:15 gate app[7]: line {nth} by omelasticsearch")?;
     }
-    drop(feed);
+    drop(line);
     places.python(page, "Python")?;
     places.python(page, "OpenSearch for Python")?;
     places.sh(page, "curl")?;

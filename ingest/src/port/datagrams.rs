@@ -55,9 +55,9 @@ pub(super) async fn run<I: Intake>(
     stop: &CancellationToken,
 ) -> Result<(), FeedError> {
     let feed = gate.feed(&config.source);
-    let (send, received) = mpsc::channel(1);
+    let (send, queue) = mpsc::channel(1);
     let receiving = receive(receiver, config, send, stop);
-    let storing = store(feed, received, stop);
+    let storing = store(feed, queue, stop);
     let (stored, ()) = tokio::join!(storing, receiving);
     stored
 }

@@ -109,7 +109,8 @@ async fn while_the_disk_is_full_each_client_is_told_to_come_again_in_its_own_wor
 async fn of_a_bulk_that_is_half_durable_the_other_half_is_asked_for_again() {
     let intake = StandIn::with_fates([Fate::Store, Fate::Pause]);
     let router = shippers(&intake, None);
-    let bulk: String = (0..8_200).map(|n| format!("{{\"index\":{{}}}}\n{{\"a\":{n}}}\n")).collect();
+    let pair = |n| format!("{{\"index\":{{}}}}\n{{\"a\":{n}}}\n");
+    let bulk = (0..8_200).map(pair).collect::<Vec<_>>().concat();
     let (status, _, answer) = ask(&router, "/x/_bulk", &[], bulk).await;
     assert_eq!((status, &answer["errors"]), (200, &Value::Bool(true)));
     let items = answer["items"].as_array().unwrap();

@@ -102,13 +102,12 @@ impl<'t> Iterator for Pairs<'t> {
         if !is_key {
             return None;
         }
-        let (value, rest) = match rest.as_bytes().first() {
-            Some(quote @ (b'"' | b'\'')) => quoted(rest.get(1..)?, *quote),
-            _ => {
-                let end = rest.find([' ', '\t', ',', ';']).unwrap_or(rest.len());
-                let (value, rest) = rest.split_at_checked(end)?;
-                (Cow::Borrowed(value), rest)
-            }
+        let (value, rest) = if let Some(quote @ (b'"' | b'\'')) = rest.as_bytes().first() {
+            quoted(rest.get(1..)?, *quote)
+        } else {
+            let end = rest.find([' ', '\t', ',', ';']).unwrap_or(rest.len());
+            let (value, rest) = rest.split_at_checked(end)?;
+            (Cow::Borrowed(value), rest)
         };
         self.0 = rest;
         Some((key, value))
