@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 const CONNECTIONS_MAX: usize = 512;
 /// A machine that is up answers in a round trip or two.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// After a failed accept (mostly: no file descriptor left) the next try waits, or the loop would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What open connections hold at the end is stored in this time, or told as lost.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -67,7 +65,7 @@ pub(super) async fn run<I: Intake>(
             }
             Err(error) => {
                 tracing::warn!(%source, %error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(crate::listener::ACCEPT_PAUSE).await;
             }
         }
     }
