@@ -20,6 +20,9 @@ use tokio::{
 /// A body that takes longer holds room that others need.
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 
+/// What gzip begins with (RFC 1952).
+pub(crate) const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// How much there may be of bodies.
 #[derive(Clone, Debug)]
 pub struct BodyLimits {
@@ -96,6 +99,8 @@ enum Encoding {
     Plain,
     Gzip,
     Deflate,
+    /// Either: pygelf names both and sends one, which its first bytes tell.
+    GzipOrDeflate,
 }
 
 impl Bodies {
@@ -112,6 +117,10 @@ impl Bodies {
             Encoding::Plain => Ok(Taken { bytes: sent, _room: room }),
             Encoding::Gzip => self.inflate(sent, room, true).await,
             Encoding::Deflate => self.inflate(sent, room, false).await,
+            Encoding::GzipOrDeflate => {
+                let gzip = sent.starts_with(&GZIP);
+                self.inflate(sent, room, gzip).await
+            }
         }
     }
 
@@ -184,6 +193,7 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, BodyError> {
         "" | "identity" => Ok(Encoding::Plain),
         "gzip" => Ok(Encoding::Gzip),
         "deflate" => Ok(Encoding::Deflate),
+        "gzip,deflate" | "gzip, deflate" => Ok(Encoding::GzipOrDeflate),
         other => Err(BodyError::Encoding(other.chars().take(64).collect())),
     }
 }
@@ -217,6 +227,19 @@ mod tests {
             assert!(error.to_string().contains("when inflated"), "{error}");
         }
         assert_eq!(bodies.room.available_permits(), bodies.limits.in_flight_bytes_max);
+    }
+
+    #[tokio::test]
+    async fn who_names_two_encodings_is_read_by_what_came() {
+        let bodies = Bodies::new(BodyLimits::default());
+        for (gzip, name) in [(true, "gzip,deflate"), (false, "gzip, deflate")] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, name.parse().unwrap())]);
+            let body = Body::from(deflate(b"a line", gzip));
+            assert_eq!(bodies.take(&headers, body).await.unwrap().bytes, "a line");
+        }
+        let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "br".parse().unwrap())]);
+        let error = bodies.take(&headers, Body::from("x")).await.err().unwrap();
+        assert!(matches!(error, BodyError::Encoding(_)), "{error}");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod decoding;
 pub mod file;
 mod gate;
+mod gelf;
 pub mod http;
 pub mod kafka;
 mod limit;

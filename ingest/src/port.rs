@@ -1,4 +1,4 @@
-//! A socket that shippers write to: syslog over UDP, TCP or TLS, and the protocols that are framed alike.
+//! A socket that shippers write to: syslog or GELF over UDP, TCP or TLS.
 //!
 //! [`connections`] takes streams and, where asked, speaks TLS on them ([`tls`]); [`stream`] reads one that only
 //! ever sends; [`datagrams`] takes UDP.
@@ -18,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Syslog,
+    Gelf,
 }
 
 impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Syslog => "syslog",
+            Self::Gelf => "gelf",
         }
     }
 }

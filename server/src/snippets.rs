@@ -16,13 +16,14 @@ pub(crate) struct Snippet {
 }
 
 /// The protocol of each page's intake, and the page.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 7] = [
     ("syslog", include_str!("../../docs/sources/syslog.md")),
     ("kafka", include_str!("../../docs/sources/kafka.md")),
     ("http", include_str!("../../docs/sources/elasticsearch.md")),
     ("http", include_str!("../../docs/sources/splunk.md")),
     ("http", include_str!("../../docs/sources/otlp.md")),
-    ("http", include_str!("../../docs/sources/gelf.md")),
+    ("gelf", include_str!("../../docs/sources/gelf.md")),
+    ("http", include_str!("../../docs/sources/gelf-http.md")),
 ];
 
 /// The heading of the block for Custos' own configuration.

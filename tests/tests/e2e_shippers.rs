@@ -163,7 +163,7 @@ fn splunk_otlp_and_gelf_clients_send_as_their_pages_say() -> Result<()> {
     let config = [
         at_splunk.snippet("splunk.md", "Custos")?,
         at_otlp.snippet("otlp.md", "Custos")?,
-        at_gelf.snippet("gelf.md", "Custos")?,
+        at_gelf.snippet("gelf-http.md", "Custos")?,
     ];
     let mut node = Node::start(folder.path(), http, &config.concat())?;
     let api = Api::new(&node, http)?;
@@ -171,7 +171,8 @@ fn splunk_otlp_and_gelf_clients_send_as_their_pages_say() -> Result<()> {
     at_splunk.sh("splunk.md", "curl")?;
     at_splunk.sh("splunk.md", "curl, raw lines")?;
     at_otlp.python("otlp.md", "Python")?;
-    at_gelf.sh("gelf.md", "curl")?;
+    at_gelf.sh("gelf-http.md", "curl")?;
+    at_gelf.python("gelf-http.md", "Python")?;
 
     let handler = found(&api, "\"a message by splunk-hec-handler\"", 1)?;
     ensure!(handler[0]["fields"]["host.name"] == "shop", "{}", handler[0]);
@@ -187,7 +188,71 @@ fn splunk_otlp_and_gelf_clients_send_as_their_pages_say() -> Result<()> {
     let message = found(&api, "gelf._team:billing and syslog.severity:4", 1)?;
     ensure!(message[0]["fields"]["message"] == "a message by curl over GELF", "{}", message[0]);
 
-    balanced(&api, &[("splunk:apps", 2, 2), ("otlp:otel", 300, 0), ("gelf:edge", 1, 0)])?;
+    // pygelf has hung up on each of its requests before the answer.
+    found(&api, "\"by pygelf over HTTP\" and gelf._team:billing", 50)?;
+
+    balanced(&api, &[("splunk:apps", 2, 2), ("otlp:otel", 300, 0), ("gelf:edge", 51, 0)])?;
+    node.stop()
+}
+
+#[test]
+fn gelf_clients_send_over_udp_and_tcp() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, port) = (free_port()?, free_port()?);
+    let places = Places::default().with("12201", port);
+    let page = "gelf.md";
+    let mut node = Node::start(folder.path(), http, &places.snippet(page, "Custos")?)?;
+    let api = Api::new(&node, http)?;
+    places.python(page, "Python, graypy over UDP")?;
+    places.python(page, "Python, pygelf over UDP")?;
+    places.python(page, "Python, pygelf over TCP")?;
+    // Compressed, and too long for one datagram all the same.
+    let long = found(&api, "\"a message by graypy over UDP\"", 1)?;
+    let message = long[0]["fields"]["message"].as_str().context("no message")?;
+    ensure!(message.ends_with(" 2998 2999"), "not whole: {message}");
+    ensure!(long[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", long[0]);
+    found(&api, "message:\"a message by pygelf over UDP\" and gelf._team:billing", 1)?;
+    found(&api, "message:\"a message by pygelf over TCP\" and syslog.severity:4", 1)?;
+
+    // The first of two chunks whose other one never comes is kept, and told, after five seconds.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    socket.send_to(b"\x1e\x0fabcdefgh\x00\x02half a message", ("127.0.0.1", port))?;
+    let half = found(&api, "error.message:\"1 of 2 GELF chunks did not come within 5 s\"", 1)?;
+    ensure!(half[0]["raw"] == "half a message", "{}", half[0]);
+    balanced(&api, &[("gelf:apps", 2, 1), ("gelf:services", 1, 0)])?;
+    node.stop()
+}
+
+/// What a client has that was given an acknowledgement and asks for it after a restart: it is told that nothing is
+/// known of it, as by Splunk, and sends again.
+#[test]
+fn splunk_acknowledgements_of_before_a_restart_are_unknown_and_what_is_sent_again_is_stored()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, port) = (free_port()?, free_port()?);
+    let places = places(port);
+    let mut node = Node::start(folder.path(), http, &places.snippet("splunk.md", "Custos")?)?;
+    let send = |path: &str, body: &str| -> Result<Value> {
+        let channel = "X-Splunk-Request-Channel: 0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba".to_owned();
+        let headers = ["Authorization: Splunk secret-of-this-test".to_owned(), channel];
+        let path = format!("/services/collector{path}");
+        let mut reply = custos_tests::http::send(port, "POST", &path, &headers, body.as_bytes())?;
+        let answer = reply.json()?;
+        ensure!(reply.status == 200, "{path}: {answer}");
+        Ok(answer)
+    };
+    let event = r#"{"event":"<38>Nov 24 03:14:15 gate app[7]: once more"}"#;
+    send("/event", event)?;
+    let given = send("/event", event)?["ackId"].as_u64().context("no ackId")?;
+    let asking = format!("{{\"acks\":[{given}]}}");
+    let known = |answer: &Value| answer["acks"][given.to_string()].as_bool();
+    ensure!(known(&send("/ack", &asking)?) == Some(true));
+    node.kill()?;
+    node.restart()?;
+    ensure!(known(&send("/ack", &asking)?) == Some(false), "an unknown number was answered true");
+    send("/event", event)?;
+    let api = Api::new(&node, http)?;
+    found(&api, "\"once more\"", 3)?;
     node.stop()
 }
 

@@ -37,7 +37,7 @@ use std::{borrow::Cow, sync::Arc};
 use time::SourceTime;
 
 /// Raised whenever the same bytes would be read otherwise.
-const DECODER_VERSION: u16 = 1;
+const DECODER_VERSION: u16 = 2;
 
 /// How one source is read.
 #[derive(Clone, Debug)]

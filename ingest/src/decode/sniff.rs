@@ -137,6 +137,10 @@ bits! {
     VERSION b"version" => 34;
     OTLP b"timeUnixNano" => 35;
     RESOURCE b"resource" => 36;
+    // As ECS' own loggers write it: names with dots, no objects.
+    ECS_VERSION b"ecs.version" => 37;
+    ECS_DOTTED b"log.level" | b"log.logger" | b"host.name" | b"service.name" | b"event.dataset"
+        | b"event.action" | b"process.name" | b"process.pid" | b"agent.type" => 38;
 }
 
 const fn all(seen: u64, bits: u64) -> bool {
@@ -150,6 +154,7 @@ fn proven(seen: u64) -> Option<Format> {
         (all(seen, EVENT_ID | WINDOWS), Format::Nxlog),
         (all(seen, NXLOG | NXLOG_TIME | EVENT_ID), Format::Nxlog),
         (all(seen, WINLOG | TIMESTAMP) || all(seen, ECS | TIMESTAMP), Format::Ecs),
+        (all(seen, ECS_VERSION), Format::Ecs),
         (all(seen, TIMESTAMP | BEAT_EVENT | BEAT_LOG), Format::Winlogbeat6),
         (zeek, Format::Zeek),
         (all(seen, EVENT_TYPE | EVE | EVE_TIME), Format::Suricata),
@@ -169,7 +174,8 @@ fn proven(seen: u64) -> Option<Format> {
 
 /// What all the keys together make likely.
 fn likely(seen: u64) -> Format {
-    if all(seen, WINLOG) || all(seen, TIMESTAMP | ECS_OBJECT) {
+    let is_ecs = all(seen, TIMESTAMP | ECS_OBJECT) || all(seen, TIMESTAMP | ECS_DOTTED);
+    if all(seen, WINLOG) || is_ecs {
         Format::Ecs
     } else if all(seen, PATH) || all(seen, TS | ZEEK) {
         Format::Zeek
@@ -338,6 +344,9 @@ mod tests {
             ),
             (r#"{"@timestamp":"x","winlog":{"channel":"Security"}}"#, Format::Ecs),
             (r#"{"@timestamp":"x","host":{"name":"a"},"message":"m"}"#, Format::Ecs),
+            (r#"{"log.level":"info","message":"m","ecs.version":"8.11"}"#, Format::Ecs),
+            (r#"{"@timestamp":"x","log.level":"info","message":"m"}"#, Format::Ecs),
+            (r#"{"log.level":"info","message":"m"}"#, Format::Json),
             (r#"{"@timestamp":"x","event_id":1,"log_name":"Security"}"#, Format::Winlogbeat6),
             (r#"{"@stream":"loaded_scripts","@system":"a","@proc":"zeek"}"#, Format::Zeek),
             (r#"{"_path":"conn","ts":1.5,"uid":"C"}"#, Format::Zeek),

@@ -4,6 +4,7 @@ use super::{PortConfig, Protocol, stream};
 use crate::{
     batch::{Intake, IntakeError},
     gate::{FeedError, Gate},
+    gelf, syslog,
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -148,7 +149,12 @@ impl One {
         let feed = gate.feed(&self.source);
         let peer = self.peer.ip().to_canonical();
         match self.protocol {
-            Protocol::Syslog => stream::syslog(stream, feed, peer, &self.stop).await,
+            Protocol::Syslog => {
+                stream::read(stream, syslog::Frames::default(), feed, peer, &self.stop).await
+            }
+            Protocol::Gelf => {
+                stream::read(stream, gelf::Frames::default(), feed, peer, &self.stop).await
+            }
         }
     }
 }

@@ -1,19 +1,16 @@
-//! UDP: one datagram, one message. What the kernel had to throw away because nobody took it in time is counted.
+//! UDP: one datagram, one message, or one chunk of one of GELF's. What the kernel had to throw away because nobody took
+//! it in time is counted.
 
 use super::{PortConfig, Protocol};
 use crate::{
     batch::{Intake, IntakeError},
     decoding::{Context, Piece},
-    gate::{Feed, FeedError, Gate},
+    gate::{APPEND_BYTES_MAX, Feed, FeedError, Gate},
+    gelf::{self, Chunks},
 };
 use bytes::Bytes;
-use std::{
-    collections::VecDeque,
-    io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
-use tokio::{net::UdpSocket, sync::mpsc, time::MissedTickBehavior};
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use tokio::{net::UdpSocket, sync::mpsc, task::spawn_blocking, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// The longest that UDP carries.
@@ -22,8 +19,10 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 const WAITING_BYTES_MAX: usize = 16 << 20;
 /// Asked of the kernel, which gives at most `net.core.rmem_max`.
 const SOCKET_BYTES: usize = 8 << 20;
-/// So often the kernel is asked what it threw away.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// So often the chunks of messages that are not whole become older.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// So many ticks apart the kernel is asked what it threw away.
+const LOOK_TICKS: u32 = 5;
 /// The room that a datagram takes beside its bytes.
 const PIECE_BYTES: usize = 128;
 
@@ -57,24 +56,42 @@ pub(super) async fn run<I: Intake>(
     let feed = gate.feed(&config.source);
     let (send, queue) = mpsc::channel(1);
     let receiving = receive(receiver, config, send, stop);
-    let storing = store(feed, queue, stop);
+    let storing = store(feed, config.protocol, queue, stop);
     let (stored, ()) = tokio::join!(storing, receiving);
     stored
 }
 
 async fn store<I: Intake>(
     mut feed: Feed<I>,
+    protocol: Protocol,
     mut received: mpsc::Receiver<Received>,
     stop: &CancellationToken,
 ) -> Result<(), FeedError> {
-    while let Some(mut pieces) = received.recv().await {
-        match feed.deliver_patiently(&mut pieces, stop).await {
-            Ok(()) => {}
-            Err(error @ FeedError::Intake(IntakeError::Failed(_))) => return Err(error),
-            Err(error) => {
-                let (source, lost) = (feed.source(), pieces.len());
-                tracing::error!(%source, lost, %error, "datagrams could not be stored");
-                count_dropped(source, "not_stored", lost as u64);
+    while let Some(mut received) = received.recv().await {
+        while !received.is_empty() {
+            let all = received.len();
+            let mut pieces = VecDeque::new();
+            let read = match protocol {
+                Protocol::Syslog => {
+                    pieces = std::mem::take(&mut received);
+                    Ok(())
+                }
+                Protocol::Gelf => inflate(&mut received, &mut pieces).await,
+            };
+            let delivered = match read {
+                Ok(()) => feed.deliver_patiently(&mut pieces, stop).await,
+                Err(error) => Err(error),
+            };
+            match delivered {
+                Ok(()) => {}
+                Err(error @ FeedError::Intake(IntakeError::Failed(_))) => return Err(error),
+                Err(error) => {
+                    // What failed while it was inflated is gone with its task.
+                    let lost = if pieces.is_empty() { all } else { pieces.len() };
+                    let source = feed.source();
+                    tracing::error!(%source, lost, %error, "datagrams could not be stored");
+                    count_dropped(source, "not_stored", lost as u64);
+                }
             }
         }
     }
@@ -95,10 +112,10 @@ async fn receive(
     stop: &CancellationToken,
 ) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-    let mut waiting = Waiting::default();
-    let mut every = tokio::time::interval(LOOK_EVERY);
+    let mut waiting = Waiting::new(config.protocol);
+    let mut every = tokio::time::interval(TICK_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut dropped = 0;
+    let (mut ticks, mut dropped) = (0_u32, 0);
     loop {
         tokio::select! {
             biased;
@@ -107,10 +124,16 @@ async fn receive(
                 Ok(room) => room.send(waiting.take()),
                 Err(_) => return,
             },
-            _ = every.tick() => look(receiver.address, config, &mut dropped),
+            _ = every.tick() => {
+                waiting.tick();
+                if ticks.is_multiple_of(LOOK_TICKS) {
+                    look(receiver.address, config, &mut dropped);
+                }
+                ticks = ticks.wrapping_add(1);
+            }
             read = receiver.socket.recv_from(&mut buffer), if waiting.bytes < WAITING_BYTES_MAX => {
                 match read {
-                    Ok((len, from)) => waiting.add(config.protocol, buffer.get(..len), from.ip()),
+                    Ok((len, from)) => waiting.add(buffer.get(..len), from),
                     // An answer to something that this socket never sent.
                     Err(error) => tracing::debug!(%error, "a datagram could not be read"),
                 }
@@ -119,39 +142,89 @@ async fn receive(
     }
     // What lies in the socket was received too.
     while let Ok((len, from)) = receiver.socket.try_recv_from(&mut buffer) {
-        waiting.add(config.protocol, buffer.get(..len), from.ip());
+        waiting.add(buffer.get(..len), from);
     }
+    waiting.end();
     if !waiting.pieces.is_empty() && store.send(waiting.take()).await.is_err() {
         tracing::debug!("the store has failed");
     }
 }
 
+/// Messages on their way to the log.
 #[derive(Default)]
 struct Waiting {
     pieces: Received,
     bytes: usize,
+    /// Where messages may come in several datagrams.
+    chunks: Option<Chunks>,
 }
 
 impl Waiting {
-    fn add(&mut self, protocol: Protocol, datagram: Option<&[u8]>, from: IpAddr) {
-        let datagram = datagram.unwrap_or_default();
-        let message = match protocol {
-            Protocol::Syslog => datagram.trim_ascii_end(),
+    fn new(protocol: Protocol) -> Self {
+        let chunks = match protocol {
+            Protocol::Syslog => None,
+            Protocol::Gelf => Some(Chunks::default()),
         };
-        let message = message.strip_suffix(b"\0").unwrap_or(message);
-        if message.is_empty() {
+        Self { chunks, ..Self::default() }
+    }
+
+    fn add(&mut self, datagram: Option<&[u8]>, from: SocketAddr) {
+        let datagram = datagram.unwrap_or_default();
+        self.with_chunks(|chunks, whole| chunks.take(datagram, from, whole));
+        if self.chunks.is_none() {
+            let message = datagram.trim_ascii_end();
+            let message = message.strip_suffix(b"\0").unwrap_or(message);
+            self.keep(from, Piece::new(Bytes::copy_from_slice(message)));
+        }
+    }
+
+    fn tick(&mut self) {
+        self.with_chunks(|chunks, whole| chunks.tick(whole));
+    }
+
+    fn end(&mut self) {
+        self.with_chunks(|chunks, whole| chunks.end(whole));
+    }
+
+    fn with_chunks(&mut self, does: impl FnOnce(&mut Chunks, &mut dyn FnMut(SocketAddr, Piece))) {
+        if let Some(mut chunks) = self.chunks.take() {
+            does(&mut chunks, &mut |from, piece| self.keep(from, piece));
+            self.chunks = Some(chunks);
+        }
+    }
+
+    fn keep(&mut self, from: SocketAddr, piece: Piece) {
+        if piece.bytes.is_empty() {
             return;
         }
-        self.bytes += message.len() + PIECE_BYTES;
-        let context = Context { sender: Some(from.to_canonical()), ..Context::default() };
-        let bytes = Bytes::copy_from_slice(message);
-        self.pieces.push_back(Piece { context, ..Piece::new(bytes) });
+        self.bytes += piece.bytes.len() + PIECE_BYTES;
+        let context = Context { sender: Some(from.ip().to_canonical()), ..Context::default() };
+        self.pieces.push_back(Piece { context, ..piece });
     }
 
     fn take(&mut self) -> Received {
         self.bytes = 0;
         std::mem::take(&mut self.pieces)
     }
+}
+
+/// Takes off `received` as much as goes into one append when it is inflated, so that a little that is much when
+/// inflated does not fill the memory.
+async fn inflate(received: &mut Received, plain: &mut Received) -> Result<(), FeedError> {
+    let mut sent = std::mem::take(received);
+    let inflating = spawn_blocking(move || {
+        let (mut plain, mut bytes) = (VecDeque::new(), 0);
+        while bytes < APPEND_BYTES_MAX
+            && let Some(piece) = sent.pop_front()
+        {
+            let piece = gelf::plain(piece);
+            bytes += piece.bytes.len();
+            plain.push_back(piece);
+        }
+        (sent, plain)
+    });
+    (*received, *plain) = inflating.await.map_err(|_| FeedError::Decoder)?;
+    Ok(())
 }
 
 /// Tells what the kernel has thrown away since the last look.

@@ -5,7 +5,7 @@ use crate::{
     batch::Intake,
     decoding::{Context, Piece},
     gate::Feed,
-    syslog::Frames,
+    gelf, syslog,
 };
 use std::{collections::VecDeque, net::IpAddr};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -18,14 +18,43 @@ const READ_BYTES: usize = 64 << 10;
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-pub(super) async fn syslog<I: Intake>(
+/// Where one message ends and the next begins.
+pub(super) trait Frames: Send {
+    /// Takes what came next; the messages that are whole by now go to `whole`.
+    fn take(&mut self, bytes: &[u8], whole: impl FnMut(Piece));
+
+    /// The stream has ended.
+    fn end(&mut self, whole: impl FnMut(Piece));
+}
+
+impl Frames for syslog::Frames {
+    fn take(&mut self, bytes: &[u8], whole: impl FnMut(Piece)) {
+        self.take(bytes, whole);
+    }
+
+    fn end(&mut self, whole: impl FnMut(Piece)) {
+        self.end(whole);
+    }
+}
+
+impl Frames for gelf::Frames {
+    fn take(&mut self, bytes: &[u8], whole: impl FnMut(Piece)) {
+        self.take(bytes, whole);
+    }
+
+    fn end(&mut self, whole: impl FnMut(Piece)) {
+        self.end(whole);
+    }
+}
+
+pub(super) async fn read<I: Intake>(
     mut stream: impl Stream,
+    mut frames: impl Frames,
     mut feed: Feed<I>,
     peer: IpAddr,
     stop: &CancellationToken,
 ) -> Result<(), ConnectionError> {
     let mut buffer = vec![0; READ_BYTES];
-    let mut frames = Frames::default();
     let mut waiting = VecDeque::new();
     let context = Context { sender: Some(peer), ..Context::default() };
     loop {
@@ -43,7 +72,7 @@ pub(super) async fn syslog<I: Intake>(
         let is_end = taken.is_empty();
         feed.deliver_patiently(&mut waiting, stop).await?;
         if is_end {
-            // Many syslog senders end TLS without saying so; their messages are whole or told as cut.
+            // Many senders end TLS without saying so; their messages are whole or told as cut.
             return match read {
                 Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
                     Err(error.into())

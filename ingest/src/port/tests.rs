@@ -17,10 +17,10 @@ struct Running {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test waits for what it spawns")]
-async fn open(transport: Transport, intake: Arc<StandIn>) -> Running {
+async fn open_for(protocol: Protocol, transport: Transport, intake: Arc<StandIn>) -> Running {
     let gate = Gate::new(Arc::clone(&intake), decoders(), clock());
     let config = PortConfig {
-        protocol: Protocol::Syslog,
+        protocol,
         transport,
         listen: ([127, 0, 0, 1], 0).into(),
         source: "syslog:test".into(),
@@ -29,6 +29,10 @@ async fn open(transport: Transport, intake: Arc<StandIn>) -> Running {
     let (address, stop) = (port.local_addr(), CancellationToken::new());
     let ended = tokio::spawn(port.run(stop.clone()));
     Running { address, intake, stop, ended }
+}
+
+async fn open(transport: Transport, intake: Arc<StandIn>) -> Running {
+    open_for(Protocol::Syslog, transport, intake).await
 }
 
 impl Running {
@@ -92,6 +96,40 @@ async fn datagrams_are_messages_and_wait_while_the_disk_is_full() {
     });
     assert_eq!(rejected, 1);
     assert_eq!(port.end().await, ["<13>a", "bad", "<13>two\nlines"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gelf_comes_by_datagrams_in_chunks_and_what_is_not_whole_is_kept_at_the_end() {
+    let port = open_for(Protocol::Gelf, Transport::Udp, StandIn::new()).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let chunk = |name: u8, nth, part: &str| {
+        [&[0x1e, 0x0f][..], &[name; 8], &[nth, 2], part.as_bytes()].concat()
+    };
+    for datagram in [
+        chunk(1, 1, "world\"}"),
+        b"{\"alone\":1}".to_vec(),
+        chunk(2, 0, "only this"),
+        chunk(1, 0, "{\"a\":\"hello "),
+    ] {
+        socket.send_to(&datagram, port.address).await.unwrap();
+    }
+    port.wait_events(2).await;
+    let intake = Arc::clone(&port.intake);
+    let texts = port.end().await;
+    assert_eq!(texts, ["{\"alone\":1}", "{\"a\":\"hello world\"}", "only this"]);
+    let rejection =
+        intake.look(|disk| disk.events.last().and_then(|event| event.header.rejection.clone()));
+    assert!(rejection.unwrap().contains("1 of 2 GELF chunks did not come"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gelf_over_tcp_ends_with_a_zero_byte_or_with_the_stream() {
+    let port = open_for(Protocol::Gelf, Transport::Tcp, StandIn::new()).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(b"{\"a\":\n1}\0\0{\"b\":2}").await.unwrap();
+    stream.shutdown().await.unwrap();
+    port.wait_events(2).await;
+    assert_eq!(port.end().await, ["{\"a\":\n1}", "{\"b\":2}"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

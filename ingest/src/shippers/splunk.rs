@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::Response,
     routing::{get, post},
 };
@@ -36,7 +36,8 @@ const PROTOCOL: &str = "splunk";
 /// Asked about at once at most.
 const ACKS_MAX: usize = 10_000;
 /// The next acknowledgement; all below it were given for events that are durable. Kept in memory: after a
-/// restart the older ones are unknown, and a client sends those events again.
+/// restart older ones are unknown until the count has come to them again, and a client sends those events again.
+/// One that is known is never wrong: whenever it was given, its events were durable.
 static NEXT_ACK: AtomicU64 = AtomicU64::new(0);
 
 type Shared<I> = State<Arc<Shippers<I>>>;
@@ -57,16 +58,27 @@ pub(super) fn routes<I: Intake>() -> Router<Arc<Shippers<I>>> {
     router.route("/services/collector/ack", post(acks::<I>))
 }
 
-async fn events<I: Intake>(State(state): Shared<I>, headers: HeaderMap, body: Body) -> Response {
-    take(&state, &headers, body, envelopes).await
+async fn events<I: Intake>(
+    State(state): Shared<I>,
+    asked: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(&state, has_channel(&headers, &asked), &headers, body, envelopes).await
 }
 
-async fn raw<I: Intake>(State(state): Shared<I>, headers: HeaderMap, body: Body) -> Response {
-    take(&state, &headers, body, |body| Ok(lines(body))).await
+async fn raw<I: Intake>(
+    State(state): Shared<I>,
+    asked: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    take(&state, has_channel(&headers, &asked), &headers, body, |body| Ok(lines(body))).await
 }
 
 async fn take<I: Intake>(
     state: &Shippers<I>,
+    wants_ack: bool,
     headers: &HeaderMap,
     body: Body,
     read: fn(&Bytes) -> Result<Vec<Piece>, String>,
@@ -84,7 +96,7 @@ async fn take<I: Intake>(
         Ok(0) => json(StatusCode::BAD_REQUEST, &json!({ "text": "No data", "code": 5 })),
         Ok(_) => {
             let mut answer = json!({ "text": "Success", "code": 0 });
-            if let Some(answer) = answer.as_object_mut().filter(|_| has_channel(headers)) {
+            if let Some(answer) = answer.as_object_mut().filter(|_| wants_ack) {
                 let ack = NEXT_ACK.fetch_add(1, Ordering::Relaxed);
                 answer.insert("ackId".into(), ack.into());
             }
@@ -94,8 +106,11 @@ async fn take<I: Intake>(
     }
 }
 
-fn has_channel(headers: &HeaderMap) -> bool {
+/// A client names its channel in a header or in the address; then it will ask for acknowledgements.
+fn has_channel(headers: &HeaderMap, asked: &Uri) -> bool {
+    let mut pairs = asked.query().unwrap_or_default().split('&');
     headers.contains_key("x-splunk-request-channel")
+        || pairs.any(|pair| pair.starts_with("channel="))
 }
 
 fn refused(fault: &Fault) -> Response {

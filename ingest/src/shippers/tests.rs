@@ -155,6 +155,12 @@ async fn splunk_acknowledges_what_it_has_answered_and_nothing_else() {
     assert_eq!(answer["acks"][(given + 1_000).to_string()], false);
     let raws: Vec<_> = stored(&intake).into_iter().map(|(_, raw)| raw).collect();
     assert_eq!(raws, ["a", "b"]);
+    // The channel may stand in the address; without one nobody will ask.
+    let by_address = "/services/collector/raw?channel=0aeeac95-ac74-4aa9-b30d-6c4c0ac581ba";
+    let (_, _, answer) = ask(&router, by_address, &[], "c\n").await;
+    assert!(answer["ackId"].as_u64() > Some(given), "{answer}");
+    let (_, _, answer) = ask(&router, "/services/collector/raw", &[], "d\n").await;
+    assert_eq!(answer["ackId"], Value::Null);
 }
 
 #[tokio::test]

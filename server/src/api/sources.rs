@@ -43,7 +43,7 @@ impl Inlets {
 pub(crate) struct Inlet {
     /// The source of its events; with tokens, each has a source of its own.
     pub(crate) source: String,
-    /// `syslog`, `http`, `kafka`.
+    /// `syslog`, `gelf`, `http`, `kafka`.
     pub(crate) protocol: String,
     /// `udp`, `tcp`, `tls`.
     pub(crate) transport: String,

@@ -121,8 +121,9 @@ fn check_one(raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<In
     let mut types = BTreeMap::from([(raw.name.clone(), source_type)]);
     let speaks = match raw.protocol.as_str() {
         "syslog" => Speaks::Port(Protocol::Syslog),
+        "gelf" => Speaks::Port(Protocol::Gelf),
         "http" => Speaks::Http(tokens(&raw, source_type, &mut types)?),
-        other => bail!("protocol = \"{other}\" is unknown; expected one of: syslog, http"),
+        other => bail!("protocol = \"{other}\" is unknown; expected one of: syslog, gelf, http"),
     };
     let over = over(&raw, below)?;
     let asks_who = match (&speaks, &over) {

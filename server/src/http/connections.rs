@@ -157,4 +157,40 @@ mod tests {
         stop.cancel();
         served.join_all().await;
     }
+
+    /// pygelf and the like close before the answer: with the connection's end taken for theirs, hyper drops the
+    /// handler in the midst of its work.
+    #[tokio::test]
+    async fn a_request_that_came_whole_is_carried_out_though_its_sender_has_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let (began, released, done) = (Semaphore::new(0), Semaphore::new(0), Semaphore::new(0));
+        let steps = Arc::new((began, released, done));
+        let work = Arc::clone(&steps);
+        let handler = move || async move {
+            work.0.add_permits(1);
+            drop(work.1.acquire().await);
+            work.2.add_permits(1);
+        };
+        let speaking = Speaking { tls: None, finishes: true };
+        let router = Router::new().route("/", get(handler));
+        let served =
+            JoinSet::from_iter([serve(listener, speaking, router, HEAD_WITHIN, stop.clone())]);
+        let mut sender = TcpStream::connect(address).await.unwrap();
+        sender.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        drop(steps.0.acquire().await.unwrap());
+        drop(sender);
+        // The next connection is answered after the end of the one before was seen.
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"GET /none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        next.read_to_end(&mut Vec::new()).await.unwrap();
+        steps.1.add_permits(1);
+        let wait = tokio::time::timeout(Duration::from_secs(20), steps.2.acquire());
+        drop(wait.await.expect("the request was dropped").unwrap());
+        stop.cancel();
+        served.join_all().await;
+    }
 }

@@ -1,12 +1,13 @@
 //! Linux' audit trail: `type=SYSCALL msg=audit(1364481363.243:24287): key=value …`, one record a line. Records of one
-//! event share the serial number, kept as `event.id`. Values that hold more than printable letters come in hexadecimal.
+//! event share time and serial number, kept as `event.id`; a serial number alone begins anew with each boot. They are
+//! not joined (docs/decisions/0037). Values that hold more than printable letters come in hexadecimal.
 
 use super::{As, KEYS_MAX, Lines, Told, pairs::Pairs, raise};
 use crate::decode::{
     fields::{add, add_all, add_some, base_name, slug},
     time::SourceTime,
 };
-use custos_event::{ParsedEvent, Timestamp, ecs};
+use custos_event::{ParsedEvent, Timestamp, ValueRef, ecs};
 use std::borrow::Cow;
 
 const ROWS: &[(&str, As)] = &[
@@ -54,7 +55,10 @@ pub(super) fn read(lines: &Lines, event: &mut ParsedEvent, message: &str) -> Opt
     let (stamp, rest) = rest.split_once(')').filter(|_| is_record)?;
     let (secs, serial) = stamp.split_once(':')?;
     let time = Timestamp::from_secs_f64(secs.parse().ok()?)?;
-    add(event, ecs::EVENT_ID, serial);
+    add(event, ecs::EVENT_ID, stamp);
+    if let Ok(serial) = serial.parse() {
+        event.add(ecs::EVENT_SEQUENCE, ValueRef::Int(serial));
+    }
     let mut kind = None;
     for (key, value) in Pairs(before) {
         match key {

@@ -81,7 +81,8 @@ fn auditd_is_read_with_its_hexadecimal_values() {
         r#"type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e syscall=2 success=no exit=-13 ppid=2686 pid=3538 auid=500 uid=500 comm="cat" exe="/bin/cat" key="sshd_config""#,
         &[
             ("event.dataset", "auditd.log"),
-            ("event.id", "24287"),
+            ("event.id", "1364481363.243:24287"),
+            ("event.sequence", "24287"),
             ("event.action", "syscall"),
             ("event.outcome", "failure"),
             ("process.executable", "/bin/cat"),
@@ -97,7 +98,11 @@ fn auditd_is_read_with_its_hexadecimal_values() {
     );
     check(
         "type=PROCTITLE msg=audit(1364481363.243:24287): proctitle=636174002F6574632F706173737764",
-        &[("process.command_line", "cat /etc/passwd")],
+        &[
+            ("process.command_line", "cat /etc/passwd"),
+            // The same as that of the record above: by it a search finds both.
+            ("event.id", "1364481363.243:24287"),
+        ],
     );
     check(
         r#"<85>Nov 24 07:59:00 gate audit: type=EXECVE msg=audit(1364481363.243:7): argc=3 a0="sh" a1="-c" a2=6563686F206869"#,

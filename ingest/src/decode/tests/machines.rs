@@ -197,6 +197,21 @@ fn winlogbeat_old_and_new_reach_the_same_names() {
         "2026-11-24T07:00:00Z",
         &[("event.dataset", "nginx.access"), ("event.module", "nginx"), ("source.ip", "192.0.2.3")],
     );
+    // As the ECS loggers of Java, Python and .NET write it: names with dots.
+    check(
+        Winlogbeat,
+        r#"{"@timestamp":"2026-11-24T07:00:00.120Z","log.level":"ERROR","message":"no route","ecs.version":"1.2.0","service.name":"billing","event.dataset":"billing.log","process.thread.name":"main","log.logger":"app.Router","host.name":"shop"}"#,
+        "2026-11-24T07:00:00.120Z",
+        &[
+            ("event.dataset", "billing.log"),
+            ("event.module", "ecs"),
+            ("log.level", "ERROR"),
+            ("log.logger", "app.Router"),
+            ("service.name", "billing"),
+            ("host.name", "shop"),
+            ("process.thread.name", "main"),
+        ],
+    );
 }
 
 #[test]
