@@ -60,6 +60,7 @@ openssl openssl
 /usr/share/doc/rsyslog-gnutls rsyslog-gnutls
 /usr/share/doc/rsyslog-elasticsearch rsyslog-elasticsearch
 logger bsdutils
+jq jq
 chromium chromium
 /usr/share/doc/fonts-noto-cjk fonts-noto-cjk
 LIST

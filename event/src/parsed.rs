@@ -270,6 +270,12 @@ impl ParsedEvent {
         self.values.iter()
     }
 
+    /// Every field that is what another one already holds, with that one: (field, native).
+    pub fn aliases(&self) -> impl Iterator<Item = (FieldId, FieldId)> {
+        let aliases = self.values.leaves.iter().map(|leaf| (leaf.field, leaf.alias_of));
+        aliases.filter(|(_, native)| *native != FieldId::OVERFLOW)
+    }
+
     /// Every value that the source itself gave, in document order.
     pub fn native(&self) -> impl Iterator<Item = ValueRef<'_>> {
         let native = |leaf: &&Leaf| leaf.origin == Origin::Native;

@@ -39,10 +39,20 @@ pub enum Shape {
     Gelf = 13,
     /// A log record of OpenTelemetry, as intake writes it.
     Otlp = 14,
+    /// systemd's journal as JSON.
+    Journald = 15,
+    /// An event of Keycloak, of a user or of an administrator.
+    Keycloak = 16,
+    /// An alert of Falco.
+    Falco = 17,
+    /// What Trivy found: a report, or one finding of it.
+    Trivy = 18,
+    /// What `GoPhish` tells of a phishing drill.
+    Gophish = 19,
 }
 
 impl Shape {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Text,
         Self::Json,
         Self::EvtxJson,
@@ -58,6 +68,11 @@ impl Shape {
         Self::Backup,
         Self::Gelf,
         Self::Otlp,
+        Self::Journald,
+        Self::Keycloak,
+        Self::Falco,
+        Self::Trivy,
+        Self::Gophish,
     ];
 
     /// The shape with this stored number.
@@ -136,6 +151,11 @@ pub(crate) const LIFTS: &[Lift] = &[
     },
     Lift { shape: Shape::Gelf, prefix: "gelf", form: KeyForm::AsIs, paths: GELF },
     Lift { shape: Shape::Otlp, prefix: "otel", form: KeyForm::AsIs, paths: OTLP },
+    plain(Shape::Journald, "journald"),
+    plain(Shape::Keycloak, "keycloak"),
+    Lift { shape: Shape::Falco, prefix: "falco", form: KeyForm::AsIs, paths: FALCO },
+    Lift { shape: Shape::Trivy, prefix: "trivy", form: KeyForm::AsIs, paths: TRIVY },
+    Lift { shape: Shape::Gophish, prefix: "gophish", form: KeyForm::AsIs, paths: GOPHISH },
 ];
 
 const EVTX: &[(&str, &str)] = &[
@@ -279,6 +299,31 @@ const GELF: &[(&str, &str)] =
     &[("host", "host.name"), ("short_message", "message"), ("level", "syslog.severity")];
 
 const OTLP: &[(&str, &str)] = &[("body", "message"), ("severityText", "log.level")];
+
+const FALCO: &[(&str, &str)] = &[
+    ("hostname", "host.name"),
+    ("rule", "rule.name"),
+    ("output", "message"),
+    ("priority", "log.level"),
+    ("tags", "tags"),
+];
+
+const TRIVY: &[(&str, &str)] = &[
+    ("VulnerabilityID", "vulnerability.id"),
+    ("Severity", "vulnerability.severity"),
+    ("PkgName", "package.name"),
+    ("InstalledVersion", "package.version"),
+    ("Title", "message"),
+    ("Results/Vulnerabilities/VulnerabilityID", "vulnerability.id"),
+    ("Results/Vulnerabilities/Severity", "vulnerability.severity"),
+    ("Results/Vulnerabilities/PkgName", "package.name"),
+];
+
+const GOPHISH: &[(&str, &str)] = &[
+    ("email", "user.email"),
+    ("message", "custos.phishing.action"),
+    ("campaign_id", "custos.phishing.campaign"),
+];
 
 const WINLOGBEAT6: &[(&str, &str)] = &[
     ("@timestamp", "@timestamp"),

@@ -9,7 +9,12 @@ mod stream;
 pub mod tls;
 
 use crate::{batch::Intake, gate::Gate};
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use ipnet::IpNet;
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +66,15 @@ pub struct PortConfig {
     pub listen: SocketAddr,
     /// The events' source, as `syslog:firewalls`.
     pub source: Arc<str>,
+    /// Who may send; empty: whoever reaches the port.
+    pub networks: Vec<IpNet>,
+}
+
+impl PortConfig {
+    fn allows(&self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&from))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! HTTP as shippers speak it: Elasticsearch's `_bulk`, Splunk's event collector, OTLP, GELF, all on one port.
+//! HTTP as shippers speak it: Elasticsearch's `_bulk`, Splunk's event collector, OTLP, GELF, webhooks, all on one port.
 //!
 //! Each request is answered when its events are durable. Who has a token sends as the source that the token
 //! names; without tokens, the port's own name is the source. [`access`] tells who asks, [`delivery`] what came
@@ -9,9 +9,15 @@ mod delivery;
 mod elastic;
 mod gelf;
 mod otlp;
+mod report;
+mod signature;
 mod splunk;
+mod webhook;
 
 pub use access::Token;
+pub use axum::http::HeaderName;
+pub use signature::{Form, Proof};
+pub use webhook::Webhook;
 
 use crate::{
     batch::Intake,
@@ -27,6 +33,8 @@ pub struct ShippersConfig {
     pub name: Arc<str>,
     /// With any, each request needs one of them.
     pub tokens: Vec<Token>,
+    /// A port that has these and no tokens takes nothing else.
+    pub webhooks: Vec<Webhook>,
     pub limits: BodyLimits,
 }
 
@@ -45,6 +53,7 @@ pub fn router<I: Intake>(config: ShippersConfig, gate: Gate<I>) -> Router {
         .merge(splunk::routes())
         .merge(otlp::routes())
         .merge(gelf::routes())
+        .merge(webhook::routes())
         // Bodies are bounded by `Bodies`, which answers as each protocol has it.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)

@@ -2,6 +2,7 @@
 
 pub(crate) mod intake;
 mod raw;
+mod webhooks;
 
 use crate::auth::Lifetime;
 use crate::respond::config::Respond;

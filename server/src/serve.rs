@@ -370,9 +370,13 @@ async fn start_intake(
             tasks.spawn("intake", async move { Ok(port.run(stop).await?) });
             address
         }
-        Speaks::Http(tokens) => {
-            let (name, tokens) = (config.name.as_str().into(), tokens.clone());
-            let shippers = ShippersConfig { name, tokens, limits: BodyLimits::default() };
+        Speaks::Http { tokens, .. } => {
+            let shippers = ShippersConfig {
+                name: config.name.as_str().into(),
+                tokens: tokens.clone(),
+                webhooks: config.webhooks().map_err(Failure::usage)?,
+                limits: BodyLimits::default(),
+            };
             let tls = config.tls().map_err(Failure::usage)?;
             let bound = http::bind_shippers(config.listen, tls, shippers, gate, stop).await;
             let (address, server) = bound.map_err(Failure::usage)?;

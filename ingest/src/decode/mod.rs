@@ -9,9 +9,13 @@ mod cloudtrail;
 mod context;
 mod crm;
 mod door;
+mod falco;
 mod fields;
 mod gelf;
+mod gophish;
+mod journald;
 mod json;
+mod keycloak;
 mod lines;
 mod otlp;
 mod payment;
@@ -21,6 +25,7 @@ mod source_type;
 mod suricata;
 mod syslog;
 mod time;
+mod trivy;
 mod windows;
 mod zeek;
 
@@ -102,6 +107,11 @@ struct Formats {
     backup: backup::Backup,
     gelf: gelf::Gelf,
     otlp: otlp::Otlp,
+    journald: journald::Journald,
+    keycloak: keycloak::Keycloak,
+    falco: falco::Falco,
+    trivy: trivy::Trivy,
+    gophish: gophish::Gophish,
     json: json::Json,
 }
 
@@ -133,6 +143,11 @@ impl Decoder {
             backup: backup::Backup::new(&table),
             gelf: gelf::Gelf::new(&table),
             otlp: otlp::Otlp::new(&table),
+            journald: journald::Journald::new(&table),
+            keycloak: keycloak::Keycloak::new(&table),
+            falco: falco::Falco::new(&table),
+            trivy: trivy::Trivy::new(&table),
+            gophish: gophish::Gophish::new(&table),
             json: json::Json::new(&table),
         };
         let scanner = scanned::Scanner::new(&table);
@@ -224,6 +239,11 @@ impl Decoder {
             Format::Backup => formats.backup.read(&mut event),
             Format::Gelf => Ok(formats.gelf.read(&mut event)),
             Format::Otlp => Ok(formats.otlp.read(&mut event)),
+            Format::Journald => Ok(formats.journald.read(&mut event, &mut formats.syslog)),
+            Format::Keycloak => formats.keycloak.read(&mut event),
+            Format::Falco => formats.falco.read(&mut event),
+            Format::Trivy => formats.trivy.read(&mut event),
+            Format::Gophish => formats.gophish.read(&mut event),
             Format::Json => Ok(formats.json.read(&mut event)),
             Format::Bundle => Err(BUNDLE.into()),
             Format::Unknown => Err(UNKNOWN.into()),
@@ -275,6 +295,11 @@ fn shape(format: Format) -> Shape {
         Format::Backup => Shape::Backup,
         Format::Gelf => Shape::Gelf,
         Format::Otlp => Shape::Otlp,
+        Format::Journald => Shape::Journald,
+        Format::Keycloak => Shape::Keycloak,
+        Format::Falco => Shape::Falco,
+        Format::Trivy => Shape::Trivy,
+        Format::Gophish => Shape::Gophish,
         Format::Json => Shape::Json,
         Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => Shape::Text,
     }

@@ -75,6 +75,11 @@ impl Decoder {
             | SourceType::Backup
             | SourceType::Gelf
             | SourceType::Otlp
+            | SourceType::Journald
+            | SourceType::Keycloak
+            | SourceType::Falco
+            | SourceType::Trivy
+            | SourceType::Gophish
             | SourceType::Json => return None,
         };
         let guess = given.unwrap_or(scanner.format);

@@ -23,6 +23,11 @@ pub(crate) enum Format {
     Backup,
     Gelf,
     Otlp,
+    Journald,
+    Keycloak,
+    Falco,
+    Trivy,
+    Gophish,
     Json,
     /// Many `CloudTrail` records in one object, as they lie in a bucket.
     Bundle,
@@ -48,6 +53,11 @@ impl Format {
             Self::Backup => SourceType::Backup,
             Self::Gelf => SourceType::Gelf,
             Self::Otlp => SourceType::Otlp,
+            Self::Journald => SourceType::Journald,
+            Self::Keycloak => SourceType::Keycloak,
+            Self::Falco => SourceType::Falco,
+            Self::Trivy => SourceType::Trivy,
+            Self::Gophish => SourceType::Gophish,
             Self::Json => SourceType::Json,
         }
     }
@@ -72,6 +82,11 @@ impl Format {
             SourceType::Backup => Self::Backup,
             SourceType::Gelf => Self::Gelf,
             SourceType::Otlp => Self::Otlp,
+            SourceType::Journald => Self::Journald,
+            SourceType::Keycloak => Self::Keycloak,
+            SourceType::Falco => Self::Falco,
+            SourceType::Trivy => Self::Trivy,
+            SourceType::Gophish => Self::Gophish,
             SourceType::Json => Self::Json,
         }
     }
@@ -141,6 +156,19 @@ bits! {
     ECS_VERSION b"ecs.version" => 37;
     ECS_DOTTED b"log.level" | b"log.logger" | b"host.name" | b"service.name" | b"event.dataset"
         | b"event.action" | b"process.name" | b"process.pid" | b"agent.type" => 38;
+    JOURNAL_TIME b"__REALTIME_TIMESTAMP" => 39;
+    JOURNAL b"MESSAGE" | b"__CURSOR" | b"_BOOT_ID" => 40;
+    REALM b"realmId" => 41;
+    KEYCLOAK b"clientId" | b"ipAddress" | b"operationType" | b"authDetails" => 42;
+    OUTPUT_FIELDS b"output_fields" => 43;
+    FALCO b"rule" | b"priority" => 44;
+    VULNERABILITY b"VulnerabilityID" => 45;
+    PACKAGE b"PkgName" | b"InstalledVersion" => 46;
+    ARTIFACT b"ArtifactName" => 47;
+    TRIVY b"SchemaVersion" | b"ArtifactType" | b"Results" | b"Target" => 48;
+    CAMPAIGN b"campaign_id" => 49;
+    EMAIL b"email" => 50;
+    DETAILS b"details" => 51;
 }
 
 const fn all(seen: u64, bits: u64) -> bool {
@@ -168,6 +196,11 @@ fn proven(seen: u64) -> Option<Format> {
         (all(seen, JOB | RESULT | COPY), Format::Backup),
         (all(seen, GELF | VERSION), Format::Gelf),
         (all(seen, OTLP | RESOURCE), Format::Otlp),
+        (all(seen, JOURNAL_TIME | JOURNAL), Format::Journald),
+        (all(seen, REALM | KEYCLOAK), Format::Keycloak),
+        (all(seen, OUTPUT_FIELDS | FALCO), Format::Falco),
+        (all(seen, VULNERABILITY | PACKAGE) || all(seen, ARTIFACT | TRIVY), Format::Trivy),
+        (all(seen, CAMPAIGN | EMAIL | DETAILS), Format::Gophish),
     ];
     candidates.into_iter().find_map(|(proven, format)| proven.then_some(format))
 }
@@ -358,6 +391,13 @@ mod tests {
             (r#"{"job":"db","result":"ok","bytes":9}"#, Format::Backup),
             (r#"{"version":"1.1","host":"a","short_message":"m"}"#, Format::Gelf),
             (r#"{"body":"m","resource":{},"timeUnixNano":1}"#, Format::Otlp),
+            (r#"{"_PID":"7","MESSAGE":"m","__REALTIME_TIMESTAMP":"1"}"#, Format::Journald),
+            (r#"{"time":1,"type":"LOGIN","realmId":"r","clientId":"c"}"#, Format::Keycloak),
+            (r#"{"rule":"r","output":"o","output_fields":{}}"#, Format::Falco),
+            (r#"{"PkgName":"p","VulnerabilityID":"CVE-1"}"#, Format::Trivy),
+            (r#"{"ArtifactName":"a","Results":[]}"#, Format::Trivy),
+            (r#"{"campaign_id":1,"email":"a@b","details":""}"#, Format::Gophish),
+            (r#"{"MESSAGE":"m","rule":"r","email":"e","ArtifactName":"a"}"#, Format::Json),
             (r#"{"job":"db","result":"ok"}"#, Format::Json),
             (r#"{"action":"repo.destroy","module":"x"}"#, Format::Json),
             (r#"{"log":{"eventSource":"s3","eventName":"Get","awsRegion":"x"}}"#, Format::Json),

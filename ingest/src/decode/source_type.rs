@@ -25,6 +25,16 @@ pub enum SourceType {
     Gelf,
     /// A log record of OpenTelemetry.
     Otlp,
+    /// systemd's journal as JSON.
+    Journald,
+    /// An event of Keycloak, of a user or of an administrator.
+    Keycloak,
+    /// An alert of Falco.
+    Falco,
+    /// What Trivy found: a report, or one finding of it.
+    Trivy,
+    /// What `GoPhish` tells of a phishing drill.
+    Gophish,
     Json,
 }
 
@@ -36,7 +46,7 @@ pub struct UnknownSourceType {
 }
 
 impl SourceType {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Auto,
         Self::WindowsEvtx,
         Self::WindowsNxlog,
@@ -52,6 +62,11 @@ impl SourceType {
         Self::Backup,
         Self::Gelf,
         Self::Otlp,
+        Self::Journald,
+        Self::Keycloak,
+        Self::Falco,
+        Self::Trivy,
+        Self::Gophish,
         Self::Json,
     ];
 
@@ -72,6 +87,11 @@ impl SourceType {
             Self::Backup => "backup",
             Self::Gelf => "gelf",
             Self::Otlp => "otlp",
+            Self::Journald => "journald",
+            Self::Keycloak => "keycloak",
+            Self::Falco => "falco",
+            Self::Trivy => "trivy",
+            Self::Gophish => "gophish",
             Self::Json => "json",
         }
     }

@@ -2,6 +2,7 @@
 
 mod machines;
 mod people;
+mod reports;
 mod text;
 
 use super::*;
@@ -72,6 +73,10 @@ fn what_cannot_be_read_says_why() {
         (SourceType::Payment, r#"{"site":"A"}"#, "neither 'amount' nor 'kind' nor 'id'"),
         (SourceType::Crm, r#"{"module":"A"}"#, "no 'action'"),
         (SourceType::Backup, r#"{"system":"A"}"#, "no 'job'"),
+        (SourceType::Keycloak, r#"{"realmId":"A"}"#, "neither 'type' nor 'operationType'"),
+        (SourceType::Falco, r#"{"output":"A"}"#, "no 'rule'"),
+        (SourceType::Trivy, r#"{"PkgName":"A"}"#, "neither a report of Trivy nor a finding"),
+        (SourceType::Gophish, r#"{"email":"A"}"#, "no 'message' or no 'email'"),
         (SourceType::Apache, "a b c", "no access line"),
     ] {
         let got = rejection(of, raw);
@@ -135,7 +140,7 @@ fn a_year_that_is_given_is_taken() {
 }
 
 /// Seeds that reach into each decoder, to be changed at random.
-const SEEDS: [&str; 13] = [
+const SEEDS: [&str; 19] = [
     r#"{"Event":{"System":{"EventID":4688,"Channel":"Security","Keywords":"0x8020000000000000"},"EventData":{"NewProcessId":"0x1","NewProcessName":"C:\\a.exe"}}}"#,
     r#"{"EventID":1,"Channel":"Microsoft-Windows-Sysmon/Operational","Image":"C:\\a","Hashes":"MD5=1,=","User":"a\\b","UtcTime":"2020-01-01 00:00:00"}"#,
     r#"{"@timestamp":"2020-01-01T00:00:00Z","winlog":{"channel":"Security","event_id":1}}"#,
@@ -145,6 +150,12 @@ const SEEDS: [&str; 13] = [
     r#"{"door":{"name":"x"},"result":"granted","forced":true,"time":1600000000}"#,
     r#"{"amount":1,"currency":"EUR","result":"declined","card":"4111111111111111"}"#,
     r#"{"actor":{"alternateId":"x"},"published":"2020-01-01 00:00:00","outcome":{"result":"DENY"}}"#,
+    r#"{"__REALTIME_TIMESTAMP":"1600000000000000","SYSLOG_IDENTIFIER":"sudo","PRIORITY":"5","MESSAGE":[97,98,255],"_PID":"1"}"#,
+    r#"{"time":1600000000000,"type":"LOGIN_ERROR","realmId":"r","ipAddress":"::1","details":{"username":"a"},"error":"b"}"#,
+    r#"{"rule":"r","output":"o","priority":"p","tags":["T1059"],"output_fields":{"fd.name":"/a","container.id":"b","evt.type":"c"}}"#,
+    r#"{"VulnerabilityID":"CVE-1","PkgName":"p","Severity":"LOW","CVSS":{"nvd":{"V3Score":1.5}},"ArtifactType":"container_image","ArtifactName":"a"}"#,
+    r#"{"campaign_id":1,"email":"a@b","message":"Clicked Link","details":"{\"browser\":{\"address\":\"1.2.3.4\"}}"}"#,
+    r#"{"ecs.version":"1","@timestamp":"2020-01-01T00:00:00Z","log.level":"a","host.name":"b"}"#,
     "<34>1 2020-01-01T00:00:00Z h app 1 ID [a b=\"]\\\"\"] message",
     "<34>Oct 11 22:14:15 h sshd[1]: Failed password for invalid user a from 1.2.3.4 port 22 ssh2",
     "Oct 11 22:14:15 h sudo:  a : 3 incorrect password attempts ; TTY=x ; USER=root ; COMMAND=/b c",

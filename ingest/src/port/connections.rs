@@ -60,6 +60,10 @@ pub(super) async fn run<I: Intake>(
                 tracing::warn!(%source, limit = CONNECTIONS_MAX, "too many connections, one turned away");
                 count_refused(&source, "too_many");
             }
+            Ok((_, peer)) if !config.allows(peer.ip()) => {
+                tracing::debug!(%source, %peer, "a connection from no network of this port");
+                count_refused(&source, "network");
+            }
             Ok((stream, peer)) => {
                 let one = One { protocol: config.protocol, source, peer, stop: stop.clone() };
                 open.spawn(one.serve(stream, tls.clone(), gate.clone()));

@@ -133,7 +133,7 @@ async fn receive(
             }
             read = receiver.socket.recv_from(&mut buffer), if waiting.bytes < WAITING_BYTES_MAX => {
                 match read {
-                    Ok((len, from)) => waiting.add(buffer.get(..len), from),
+                    Ok((len, from)) => waiting.receive(config, buffer.get(..len), from),
                     // An answer to something that this socket never sent.
                     Err(error) => tracing::debug!(%error, "a datagram could not be read"),
                 }
@@ -142,7 +142,7 @@ async fn receive(
     }
     // What lies in the socket was received too.
     while let Ok((len, from)) = receiver.socket.try_recv_from(&mut buffer) {
-        waiting.add(buffer.get(..len), from);
+        waiting.receive(config, buffer.get(..len), from);
     }
     waiting.end();
     if !waiting.pieces.is_empty() && store.send(waiting.take()).await.is_err() {
@@ -166,6 +166,14 @@ impl Waiting {
             Protocol::Gelf => Some(Chunks::default()),
         };
         Self { chunks, ..Self::default() }
+    }
+
+    fn receive(&mut self, config: &PortConfig, datagram: Option<&[u8]>, from: SocketAddr) {
+        if config.allows(from.ip()) {
+            self.add(datagram, from);
+        } else {
+            count_dropped(&config.source, "network", 1);
+        }
     }
 
     fn add(&mut self, datagram: Option<&[u8]>, from: SocketAddr) {

@@ -16,14 +16,24 @@ struct Running {
     ended: JoinHandle<Result<(), PortError>>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test waits for what it spawns")]
 async fn open_for(protocol: Protocol, transport: Transport, intake: Arc<StandIn>) -> Running {
+    open_to(&[], protocol, transport, intake).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for what it spawns")]
+async fn open_to(
+    networks: &[&str],
+    protocol: Protocol,
+    transport: Transport,
+    intake: Arc<StandIn>,
+) -> Running {
     let gate = Gate::new(Arc::clone(&intake), decoders(), clock());
     let config = PortConfig {
         protocol,
         transport,
         listen: ([127, 0, 0, 1], 0).into(),
         source: "syslog:test".into(),
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
     };
     let port = Port::bind(config, gate).await.unwrap();
     let (address, stop) = (port.local_addr(), CancellationToken::new());
@@ -133,6 +143,31 @@ async fn gelf_over_tcp_ends_with_a_zero_byte_or_with_the_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_networks_of_a_port_write_to_it() {
+    let networks = ["192.0.2.0/24", "127.0.0.2/32"];
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let known = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let port = open_to(&networks, Protocol::Syslog, Transport::Udp, StandIn::new()).await;
+    stranger.send_to(b"<13>a", port.address).await.unwrap();
+    known.send_to(b"<13>b", port.address).await.unwrap();
+    port.wait_events(1).await;
+    assert_eq!(port.end().await, ["<13>b"]);
+
+    let port = open_to(&networks, Protocol::Gelf, Transport::Tcp, StandIn::new()).await;
+    let mut stranger = TcpStream::connect(port.address).await.unwrap();
+    // Hung up on; what it sends may be refused already.
+    drop(stranger.write_all(b"{\"a\":1}").await);
+    assert_eq!(stranger.read(&mut [0]).await.unwrap_or(0), 0);
+    let known = tokio::net::TcpSocket::new_v4().unwrap();
+    known.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut known = known.connect(port.address).await.unwrap();
+    known.write_all(b"{\"b\":2}").await.unwrap();
+    known.shutdown().await.unwrap();
+    port.wait_events(1).await;
+    assert_eq!(port.end().await, ["{\"b\":2}"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_store_ends_the_port() {
     let port = open(Transport::Tcp, StandIn::with_fates([Fate::Fail])).await;
     let mut stream = TcpStream::connect(port.address).await.unwrap();
@@ -149,6 +184,7 @@ async fn an_address_in_use_is_named_with_its_mend() {
         transport: Transport::Tcp,
         listen: taken.local_addr().unwrap(),
         source: "syslog:test".into(),
+        networks: Vec::new(),
     };
     let gate = Gate::new(StandIn::new(), decoders(), clock());
     let error = Port::bind(config, gate).await.err().unwrap().to_string();

@@ -136,6 +136,10 @@ fn is_free_text(source_type: SourceType) -> bool {
         | SourceType::Crm
         | SourceType::Gelf
         | SourceType::Otlp
+        | SourceType::Journald
+        | SourceType::Keycloak
+        | SourceType::Falco
+        | SourceType::Gophish
         | SourceType::Json
         | SourceType::Syslog
         | SourceType::Apache => true,
@@ -147,6 +151,7 @@ fn is_free_text(source_type: SourceType) -> bool {
         | SourceType::Suricata
         | SourceType::CloudTrail
         | SourceType::Door
+        | SourceType::Trivy
         | SourceType::Backup => false,
     }
 }

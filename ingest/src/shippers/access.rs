@@ -43,7 +43,7 @@ impl Denied {
 
 /// The name under which the events of this request are kept.
 pub(super) fn name(config: &ShippersConfig, headers: &HeaderMap) -> Result<Arc<str>, Denied> {
-    if config.tokens.is_empty() {
+    if config.tokens.is_empty() && config.webhooks.is_empty() {
         return Ok(Arc::clone(&config.name));
     }
     let brought = headers.get(header::AUTHORIZATION).ok_or(Denied::Missing)?;
@@ -85,6 +85,7 @@ mod tests {
         let config = ShippersConfig {
             name: "edge".into(),
             tokens: vec![token],
+            webhooks: Vec::new(),
             limits: BodyLimits::default(),
         };
         let basic = STANDARD.encode("custos:s3cret");

@@ -122,12 +122,16 @@ pub(super) fn refusal(
     (status, fault): (StatusCode, &Fault),
     answer: &serde_json::Value,
 ) -> Response {
-    let text = status.as_u16().to_string();
-    metrics::counter!("custos_shippers_refused_total", "protocol" => protocol, "status" => text)
-        .increment(1);
+    count_refused(protocol, status);
     let mut response = json(status, answer);
     if let Some(secs) = fault.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(secs));
     }
     response
+}
+
+pub(super) fn count_refused(protocol: &'static str, status: StatusCode) {
+    let status = status.as_u16().to_string();
+    metrics::counter!("custos_shippers_refused_total", "protocol" => protocol, "status" => status)
+        .increment(1);
 }

@@ -13,10 +13,15 @@ use tower::ServiceExt as _;
 const BULK: &str = "{\"create\":{}}\n{\"a\":1}\n{\"create\":{}}\n{\"a\":2}\n";
 
 fn shippers(intake: &Arc<StandIn>, token: Option<&str>) -> Router {
+    with_webhooks(intake, token, Vec::new())
+}
+
+fn with_webhooks(intake: &Arc<StandIn>, token: Option<&str>, webhooks: Vec<Webhook>) -> Router {
     let made = |secret| Token { name: "web".into(), sha256: Sha256::digest(secret).into() };
     let config = ShippersConfig {
         name: "edge".into(),
         tokens: token.map(made).into_iter().collect(),
+        webhooks,
         limits: BodyLimits { body_bytes_max: 1 << 20, ..BodyLimits::default() },
     };
     router(config, Gate::new(Arc::clone(intake), decoders(), clock()))
@@ -85,6 +90,7 @@ async fn while_the_disk_is_full_each_client_is_told_to_come_again_in_its_own_wor
         ("/_bulk", BULK, 429, "/error/type", "es_rejected_execution_exception"),
         ("/services/collector", "{\"event\":\"a\"}", 503, "/text", "Server is busy"),
         ("/gelf", "{}", 503, "/error", "intake is paused: disk full"),
+        ("/webhook/open", "{}", 503, "/error", "intake is paused: disk full"),
         (
             "/v1/logs",
             "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}",
@@ -95,8 +101,10 @@ async fn while_the_disk_is_full_each_client_is_told_to_come_again_in_its_own_wor
     ];
     for (path, body, expected, at, said) in asks {
         let intake = StandIn::with_fates([Fate::Pause]);
-        let router = shippers(&intake, None);
-        let kind = [("content-type", "application/json")];
+        let open = Proof::Bearer { sha256: Sha256::digest("s3cret").into() };
+        let open = vec![Webhook { name: "open".into(), proof: open }];
+        let router = with_webhooks(&intake, Some("s3cret"), open);
+        let kind = [("content-type", "application/json"), ("authorization", "Bearer s3cret")];
         let (status, again, answer) = ask(&router, path, &kind, body).await;
         assert_eq!((status, again.as_deref()), (expected, Some("5")), "{path}: {answer}");
         assert_eq!(answer.pointer(at).and_then(Value::as_str), Some(said), "{path}");
@@ -161,6 +169,56 @@ async fn splunk_acknowledges_what_it_has_answered_and_nothing_else() {
     assert!(answer["ackId"].as_u64() > Some(given), "{answer}");
     let (_, _, answer) = ask(&router, "/services/collector/raw", &[], "d\n").await;
     assert_eq!(answer["ackId"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_webhook_is_taken_only_with_its_proof_and_opens_nothing_else() {
+    let bearer = |name: &str| Webhook {
+        name: name.into(),
+        proof: Proof::Bearer { sha256: Sha256::digest(name).into() },
+    };
+    let signed = Webhook {
+        name: "code".into(),
+        proof: Proof::Signed {
+            secret: custos_event::Private::new(b"It's a Secret to Everybody".to_vec()),
+            header: HeaderName::from_static("x-hub-signature-256"),
+            form: Form::PrefixedHex,
+        },
+    };
+    let intake = StandIn::new();
+    let router = with_webhooks(&intake, None, vec![bearer("a"), bearer("b"), signed]);
+    let right = ("authorization", "Bearer a");
+    let told = |answer: &Value| answer["error"].as_str().unwrap_or_default().to_owned();
+    for (path, headers, body, expected, part) in [
+        ("/webhook/a", vec![], "{}", 401, "authorization is missing"),
+        ("/webhook/b", vec![right], "{}", 401, "not the one that is configured"),
+        ("/webhook/none", vec![right], "{}", 404, "no webhook 'none'"),
+        ("/webhook/a", vec![right], " ", 400, "the body is empty"),
+        ("/webhook/a", vec![right, ("content-encoding", "br")], "{}", 415, "the body is in br"),
+        ("/webhook/code", vec![("content-encoding", "gzip")], "{}", 400, "uncompressed"),
+        ("/webhook/code", vec![("x-hub-signature-256", "sha256=00")], "{}", 401, "64 hexadecimal"),
+        // A port for webhooks alone is none for whoever has no proof.
+        ("/gelf", vec![], "{}", 401, "a token is needed"),
+        ("/gelf", vec![right], "{}", 403, "none that is known"),
+    ] {
+        let (status, _, answer) = ask(&router, path, &headers, body).await;
+        assert_eq!(status, expected, "{path}: {answer}");
+        assert!(told(&answer).contains(part), "{part} in: {answer}");
+    }
+    assert!(stored(&intake).is_empty());
+    let (status, _, answer) = ask(&router, "/webhook/a", &[right], "[{\"a\":1},{\"a\":2}]").await;
+    assert_eq!((status, &answer["received"]), (200, &Value::from(2)));
+    let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let signature = ("x-hub-signature-256", signature);
+    assert_eq!(ask(&router, "/webhook/code", &[signature], "Hello, World!").await.0, 200);
+    assert_eq!(ask(&router, "/webhook/code", &[signature], "Hello, World").await.0, 401);
+    let of = |source: &str, raw: &str| (source.to_owned(), raw.to_owned());
+    let expected = [
+        of("webhook:a", "{\"a\":1}"),
+        of("webhook:a", "{\"a\":2}"),
+        of("webhook:code", "Hello, World!"),
+    ];
+    assert_eq!(stored(&intake), expected);
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ pub(crate) struct SourceList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Source {
     name: String,
-    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`.
+    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`, `webhook`.
     kind: String,
     received: u64,
     stored: u64,

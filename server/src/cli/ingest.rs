@@ -1,5 +1,7 @@
 //! `custos ingest FILE…`: durable on exit, searchable at once.
 
+mod explain;
+
 use super::Data;
 use crate::{
     clock::{Stopwatch, SystemClock},
@@ -13,18 +15,19 @@ use crate::{
         intake::{StoreIntake, stored},
     },
 };
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use custos_event::{Clock as _, Cursor, LogId, ParsedEvent};
 use custos_ingest::{
     Batch,
-    decode::{Decoder, SourceType},
+    decode::{DecodeOptions, Decoder, SourceType},
     file,
 };
 use custos_store::Ticket;
 use serde::Serialize;
 use std::{
     collections::VecDeque,
+    io::{self, BufRead as _, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -49,8 +52,12 @@ pub(super) struct Ingest {
     /// End with one line of JSON on stdout.
     #[arg(long)]
     json: bool,
+    /// Store nothing; tell what this line is taken for, which field each of its values becomes and what is left over. `-` is
+    /// the first line of stdin.
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["files", "rules"])]
+    explain: Option<String>,
     /// The files; gzip is recognised, `-` is stdin.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "explain", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
@@ -73,6 +80,8 @@ fn log_of_events(text: &str) -> Result<LogId, String> {
 
 /// Events of one commit: enough that a sync costs little for each, few enough to stay under a mebibyte.
 const BATCH_EVENTS: usize = 1_000;
+/// Four times what an event may have.
+const EXPLAINED_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of one commit.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -114,6 +123,10 @@ impl Appends<'_> {
 
 impl Ingest {
     pub(super) fn run(self) -> CommandResult {
+        if let Some(line) = &self.explain {
+            let options = DecodeOptions::new(self.source, "explain".into()).with_year(self.year);
+            return explain::run(&line_of(line)?, options, self.json);
+        }
         let watch = Stopwatch::start();
         let mut opened = self.data.folder().open(true)?;
         opened.record_start()?;
@@ -209,6 +222,23 @@ impl Ingest {
         }
         Ok(())
     }
+}
+
+/// The line that is to be explained.
+fn line_of(given: &str) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given.to_owned());
+    }
+    let mut line = Vec::new();
+    // A longer one is cut as one of a file is.
+    let bytes = EXPLAINED_BYTES_MAX;
+    io::stdin()
+        .lock()
+        .take(bytes)
+        .read_until(b'\n', &mut line)
+        .context("cannot read a line from stdin")
+        .map_err(Failure::input)?;
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Runs the rules over what no ruleset has seen yet; how many alerts came of it.

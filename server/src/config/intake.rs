@@ -3,6 +3,7 @@
 use super::{
     check_open,
     raw::{self, Intake as Raw},
+    webhooks::{Hook, RawWebhook},
 };
 use crate::api::sources::Inlet;
 use anyhow::{Context as _, bail};
@@ -13,14 +14,17 @@ use custos_ingest::{
         Protocol, Transport,
         tls::{TlsAcceptor, TlsFiles, acceptor},
     },
-    shippers::Token,
+    shippers::{Token, Webhook},
 };
+use ipnet::IpNet;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// Each has a socket and a task of its own.
 const INTAKES_MAX: usize = 64;
 /// Each request is compared with all of them.
 const TOKENS_MAX: usize = 1_000;
+/// Services that send by themselves are counted in dozens.
+const WEBHOOKS_MAX: usize = 256;
 
 /// One section that holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +33,8 @@ pub(crate) struct Intake {
     pub(crate) speaks: Speaks,
     pub(crate) over: Over,
     pub(crate) listen: SocketAddr,
+    /// Who may send; empty: whoever reaches the port.
+    pub(crate) networks: Vec<IpNet>,
     /// How the events of each source are read: of the port's own name, and of each token's.
     pub(crate) types: BTreeMap<String, SourceType>,
 }
@@ -36,8 +42,12 @@ pub(crate) struct Intake {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Speaks {
     Port(Protocol),
-    /// Elasticsearch, Splunk, OTLP and GELF on one port; with tokens, only who has one.
-    Http(Vec<Token>),
+    /// Elasticsearch, Splunk, OTLP, GELF and webhooks on one port; with any of these, only who has a token or the
+    /// proof of its webhook.
+    Http {
+        tokens: Vec<Token>,
+        hooks: Vec<Hook>,
+    },
 }
 
 /// What the protocol is spoken over.
@@ -53,7 +63,7 @@ impl Intake {
     pub(crate) fn source(&self) -> String {
         let protocol = match &self.speaks {
             Speaks::Port(protocol) => protocol.name(),
-            Speaks::Http(_) => "http",
+            Speaks::Http { .. } => "http",
         };
         format!("{protocol}:{}", self.name)
     }
@@ -62,7 +72,7 @@ impl Intake {
     pub(crate) fn inlet(&self, address: SocketAddr) -> Inlet {
         let (protocol, tokens) = match &self.speaks {
             Speaks::Port(protocol) => (protocol.name(), false),
-            Speaks::Http(tokens) => ("http", !tokens.is_empty()),
+            Speaks::Http { tokens, hooks } => ("http", !(tokens.is_empty() && hooks.is_empty())),
         };
         let transport = match &self.over {
             Over::Udp => "udp",
@@ -85,8 +95,18 @@ impl Intake {
             (_, Some(acceptor)) => Transport::Tls(acceptor),
             (_, None) => Transport::Tcp,
         };
-        let listen = self.listen;
-        Ok(PortConfig { protocol, transport, listen, source: self.source().into() })
+        let (listen, networks) = (self.listen, self.networks.clone());
+        Ok(PortConfig { protocol, transport, listen, source: self.source().into(), networks })
+    }
+
+    /// The webhooks that it takes, with their secrets read.
+    pub(crate) fn webhooks(&self) -> anyhow::Result<Vec<Webhook>> {
+        let Speaks::Http { hooks, .. } = &self.speaks else { return Ok(Vec::new()) };
+        let open = |hook: &Hook| {
+            let place = || format!("[[intake]] '{}', webhook '{}'", self.name, hook.name);
+            hook.open().with_context(place)
+        };
+        hooks.iter().map(open).collect()
     }
 
     pub(crate) fn tls(&self) -> anyhow::Result<Option<TlsAcceptor>> {
@@ -110,7 +130,7 @@ pub(super) fn check(
     checked.collect()
 }
 
-fn check_one(raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Intake> {
+fn check_one(mut raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Intake> {
     if !custos_ingest::http::is_source_name(&raw.name) {
         bail!("the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
     }
@@ -122,22 +142,35 @@ fn check_one(raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<In
     let speaks = match raw.protocol.as_str() {
         "syslog" => Speaks::Port(Protocol::Syslog),
         "gelf" => Speaks::Port(Protocol::Gelf),
-        "http" => Speaks::Http(tokens(&raw, source_type, &mut types)?),
+        "http" => {
+            let tokens = tokens(&raw, source_type, &mut types)?;
+            let hooks = std::mem::take(&mut raw.webhooks);
+            Speaks::Http { tokens, hooks: webhooks(hooks, source_type, &mut types, below)? }
+        }
         other => bail!("protocol = \"{other}\" is unknown; expected one of: syslog, gelf, http"),
     };
     let over = over(&raw, below)?;
     let asks_who = match (&speaks, &over) {
-        (Speaks::Http(_), Over::Udp) => bail!("protocol = \"http\" is not spoken over udp"),
-        (Speaks::Port(_), _) if !raw.tokens.is_empty() => {
-            bail!("[[intake.tokens]] need protocol = \"http\"")
+        (Speaks::Http { .. }, _) if !raw.networks.is_empty() => {
+            bail!(
+                "networks are for protocol = \"syslog\" and \"gelf\"; with \"http\" a token says who sends"
+            )
         }
-        (Speaks::Http(tokens), Over::Tls(files)) => !tokens.is_empty() || files.client_ca.is_some(),
+        (Speaks::Http { .. }, Over::Udp) => bail!("protocol = \"http\" is not spoken over udp"),
+        (Speaks::Port(_), _) if !(raw.tokens.is_empty() && raw.webhooks.is_empty()) => {
+            bail!("[[intake.tokens]] and [[intake.webhooks]] need protocol = \"http\"")
+        }
+        (Speaks::Http { tokens, hooks }, Over::Tls(files)) => {
+            !(tokens.is_empty() && hooks.is_empty()) || files.client_ca.is_some()
+        }
         (_, Over::Tls(files)) => files.client_ca.is_some(),
         // A token over a plain connection can be read by whoever is on the way.
         _ => false,
     };
-    check_open("intake", raw.listen, raw.open_to_network || asks_who)?;
-    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, types })
+    let networks = crate::respond::config::nets(&raw.networks)?;
+    let is_meant = raw.open_to_network || asks_who || !networks.is_empty();
+    check_open("intake", raw.listen, is_meant)?;
+    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, networks, types })
 }
 
 fn tokens(
@@ -155,16 +188,42 @@ fn tokens(
         }
         let kind = token.kind.as_deref().map_or(Ok(standard), str::parse);
         types.insert(name.clone(), kind.with_context(|| format!("token '{name}'"))?);
-        let digest = crate::hex::unhex(&token.sha256).and_then(|bytes| bytes.try_into().ok());
-        let sha256 = digest.with_context(|| {
-            format!(
-                "token '{name}': sha256 has to be the SHA-256 of the token, 64 hex digits: \
-                 printf %s TOKEN | sha256sum"
-            )
-        })?;
+        let sha256 = sha256_of_token(&token.sha256).with_context(|| format!("token '{name}'"))?;
         Ok(Token { name: name.as_str().into(), sha256 })
     };
     raw.tokens.iter().map(token).collect()
+}
+
+pub(super) fn sha256_of_token(digits: &str) -> anyhow::Result<[u8; 32]> {
+    let digest = crate::hex::unhex(digits).and_then(|bytes| bytes.try_into().ok());
+    digest.context(
+        "sha256 has to be the SHA-256 of the token, 64 hex digits: printf %s TOKEN | sha256sum",
+    )
+}
+
+fn webhooks(
+    all: Vec<RawWebhook>,
+    standard: SourceType,
+    types: &mut BTreeMap<String, SourceType>,
+    below: &impl Fn(PathBuf) -> PathBuf,
+) -> anyhow::Result<Vec<Hook>> {
+    if all.len() > WEBHOOKS_MAX {
+        bail!("{} [[intake.webhooks]]; {WEBHOOKS_MAX} are possible", all.len());
+    }
+    let hook = |raw: RawWebhook| {
+        let place = format!("webhook '{}'", raw.name);
+        if !custos_ingest::http::is_source_name(&raw.name) {
+            bail!("{place}: the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
+        }
+        let kind = raw.kind.as_deref().map_or(Ok(standard), str::parse);
+        let kind = kind.with_context(|| place.clone())?;
+        // Types go by the name alone.
+        if types.insert(raw.name.clone(), kind).is_some() {
+            bail!("{place}: the name stands twice among the port, its tokens and its webhooks");
+        }
+        raw.check(below).context(place)
+    };
+    all.into_iter().map(hook).collect()
 }
 
 fn over(raw: &Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Over> {
@@ -218,6 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn a_port_may_be_open_to_some_networks_alone() {
+        let text = "[[intake]]\nname = \"fw\"\nprotocol = \"gelf\"\nlisten = \"0.0.0.0:12201\"\n\
+                    transport = \"udp\"\nnetworks = [\"10.2.0.0/16\", \"192.0.2.7\"]\n";
+        let intake = parse(text).unwrap().remove(0);
+        let networks: Vec<_> = intake.networks.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.2.0.0/16", "192.0.2.7/32"]);
+        assert!(parse(&text.replace("\"10.2.0.0/16\", \"192.0.2.7\"", "")).is_err());
+        for (wrong, part) in [
+            (text.replace("10.2.0.0/16", "ten"), "'ten' is no network"),
+            (text.replace("gelf", "http").replace("udp", "tcp"), "a token says who"),
+        ] {
+            let error = format!("{:#}", parse(&wrong).unwrap_err());
+            assert!(error.contains(part), "{part} in: {error}");
+        }
+    }
+
+    #[test]
     fn a_token_has_a_name_and_a_type_of_its_own() {
         let text = format!(
             "[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:9200\"\n\
@@ -228,9 +304,32 @@ mod tests {
         assert_eq!(intake.types["web"], SourceType::Apache);
         assert_eq!(intake.types["edge"], SourceType::Auto);
         let token = Token { name: "web".into(), sha256: [15; 32] };
-        assert_eq!(intake.speaks, Speaks::Http(vec![token]));
+        assert_eq!(intake.speaks, Speaks::Http { tokens: vec![token], hooks: Vec::new() });
         let open = text.replace("127.0.0.1", "0.0.0.0");
         assert!(parse(&open).is_err(), "a token went over a plain connection");
+    }
+
+    #[test]
+    fn a_webhook_has_a_name_of_its_own_and_opens_a_port_with_tls_to_the_network() {
+        let text = "[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"0.0.0.0:9443\"\n\
+                    transport = \"tls\"\ncertificate = \"s.pem\"\nkey = \"s.key\"\n";
+        let hook = "[[intake.webhooks]]\nname = \"code\"\nscheme = \"github\"\n\
+                    secret_file = \"code.secret\"\ntype = \"json\"\n";
+        assert!(parse(text).is_err());
+        let intake = parse(&format!("{text}{hook}")).unwrap().remove(0);
+        assert_eq!(intake.types["code"], SourceType::Json);
+        let error = format!("{:#}", intake.webhooks().unwrap_err());
+        for part in ["'edge'", "'code'", "/etc/custos/code.secret"] {
+            assert!(error.contains(part), "{part} in: {error}");
+        }
+        for (wrong, part) in [
+            (hook.replace("\"code\"", "\"edge\""), "stands twice"),
+            (hook.replace("\"code\"", "\"a b\""), "the name is none"),
+            (hook.replace("github", "gitlab"), "webhook 'code'"),
+        ] {
+            let error = format!("{:#}", parse(&format!("{text}{wrong}")).unwrap_err());
+            assert!(error.contains(part), "{part} in: {error}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The configuration file as it is written; an unknown key is an error with its line.
 
+use super::webhooks::RawWebhook;
 use crate::{
     respond::config::RawRespond,
     silence::RawSilence,
@@ -176,6 +177,10 @@ pub(super) struct Intake {
     pub(super) client_ca: Option<PathBuf>,
     #[serde(default)]
     pub(super) tokens: Vec<IntakeToken>,
+    #[serde(default)]
+    pub(super) webhooks: Vec<RawWebhook>,
+    #[serde(default)]
+    pub(super) networks: Vec<String>,
     #[serde(default)]
     pub(super) open_to_network: bool,
 }

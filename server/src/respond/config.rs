@@ -142,7 +142,7 @@ pub(crate) fn check(
     Ok(respond)
 }
 
-fn nets(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+pub(crate) fn nets(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let net = |text: &String| {
         let alone = text.parse::<IpAddr>().map(IpNet::from);
         let net = text.parse().or(alone);
@@ -187,7 +187,7 @@ fn check_smtp(raw: RawSmtp, below: &dyn Fn(PathBuf) -> PathBuf) -> anyhow::Resul
     Ok(MailTo::Smtp { host, port: port.unwrap_or(standard), tls, login })
 }
 
-fn secret(file: &Path) -> anyhow::Result<Private<String>> {
+pub(crate) fn secret(file: &Path) -> anyhow::Result<Private<String>> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read the secret in {}", file.display()))?;
     match text.trim() {

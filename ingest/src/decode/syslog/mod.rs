@@ -57,10 +57,8 @@ impl Syslog {
             header.add_missing_to(event);
             return told.time.or(header.time);
         }
-        add_all(
-            event,
-            &[(ecs::EVENT_MODULE, "linux"), (ecs::EVENT_DATASET, self.dataset(&header))],
-        );
+        let dataset = self.dataset(header.program);
+        add_all(event, &[(ecs::EVENT_MODULE, "linux"), (ecs::EVENT_DATASET, dataset)]);
         add(event, ecs::EVENT_KIND, "event");
         header.add_to(event);
         add_some(event, ecs::MESSAGE, Some(header.message));
@@ -68,11 +66,22 @@ impl Syslog {
         header.time
     }
 
-    fn dataset(&mut self, header: &Header<'_>) -> &str {
+    /// Reads what `program` said, where its header came another way.
+    pub(super) fn said(&mut self, event: &mut ParsedEvent, program: Option<&str>, said: &str) {
+        if let Some(told) = self.lines.read(event, program, said) {
+            let datasets = [(ecs::EVENT_MODULE, told.module), (ecs::EVENT_DATASET, told.dataset)];
+            return add_all(event, &datasets);
+        }
+        let dataset = self.dataset(program);
+        add_all(event, &[(ecs::EVENT_MODULE, "linux"), (ecs::EVENT_DATASET, dataset)]);
+        message(event, program.unwrap_or_default(), said);
+    }
+
+    fn dataset(&mut self, program: Option<&str>) -> &str {
         self.dataset.clear();
         self.dataset.push_str("linux.");
         let before = self.dataset.len();
-        if let Some(program) = header.program.filter(|program| program.len() <= PROGRAM_BYTES_MAX) {
+        if let Some(program) = program.filter(|program| program.len() <= PROGRAM_BYTES_MAX) {
             self.dataset.push_str(&slug(program).replace('.', "-"));
         }
         if self.dataset.len() == before {

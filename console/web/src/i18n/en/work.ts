@@ -322,6 +322,7 @@ export const work = {
   "sourceKind.splunk": "Splunk HEC",
   "sourceKind.otlp": "OpenTelemetry",
   "sourceKind.gelf": "GELF",
+  "sourceKind.webhook": "Webhook",
   "sourceKind.kafka": "Kafka",
   "sourceKind.listener": "Kafka listener",
   "sourceKind.http": "HTTP",

@@ -324,6 +324,7 @@ export const work: Record<keyof typeof keys, string> = {
   "sourceKind.splunk": "Splunk HEC",
   "sourceKind.otlp": "OpenTelemetry",
   "sourceKind.gelf": "GELF",
+  "sourceKind.webhook": "Webhook",
   "sourceKind.kafka": "Kafka",
   "sourceKind.listener": "内置 Kafka 监听",
   "sourceKind.http": "HTTP",
