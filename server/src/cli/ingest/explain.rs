@@ -156,7 +156,7 @@ mod tests {
     fn each_value_is_told_where_it_went() {
         let told = of(concat!(
             r#"{"timestamp":"2026-11-24T08:00:00.000000+0000","event_type":"flow","src_ip":"192.0.2.7","#,
-            r#""dest_ip":"198.51.100.1","proto":"TCP","host":"sensor","in_iface":"eth0"}"#,
+            r#""dest_ip":"198.51.100.1","proto":"TCP","host":"sensor","flow_id":7}"#,
         ));
         for (at, expected) in [
             ("/type", "suricata"),
@@ -164,7 +164,7 @@ mod tests {
             ("/time", "2026-11-24T08:00:00Z"),
             ("/fields/source.ip", "192.0.2.7"),
             ("/from/source.ip", "suricata.eve.src_ip"),
-            ("/left_over/suricata.eve.in_iface", "eth0"),
+            ("/left_over/suricata.eve.proto", "TCP"),
         ] {
             assert_eq!(told.pointer(at).and_then(Value::as_str), Some(expected), "{at}: {told}");
         }
