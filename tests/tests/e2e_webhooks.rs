@@ -48,6 +48,7 @@ fn a_webhook_is_stored_when_its_signature_holds_and_refused_with_the_reason_when
     places.python(PAGE, "Python, as GitHub signs")?;
     places.sh(PAGE, "curl, with openssl")?;
     places.sh(PAGE, "curl, with a token")?;
+    places.sh(PAGE, "curl, with the token in the address")?;
 
     let script = root().join("tests/py/webhooks.py");
     let sent = Command::new(python())
@@ -69,7 +70,7 @@ fn a_webhook_is_stored_when_its_signature_holds_and_refused_with_the_reason_when
     // What was refused is counted and nowhere else to be found; what was taken is there after a kill.
     node.kill()?;
     node.restart()?;
-    let expected = [("code", 5), ("payments", 3), ("shop", 1), ("drill", 1), ("doors", 1)];
+    let expected = [("code", 5), ("payments", 3), ("shop", 1), ("drill", 1), ("doors", 2)];
     wait::until("the sources of the webhooks", LIMIT, || {
         let answer = api.get("/sources")?;
         let sources = answer["sources"].as_array().context("no sources")?;

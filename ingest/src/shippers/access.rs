@@ -60,7 +60,7 @@ pub(super) fn name(config: &ShippersConfig, headers: &HeaderMap) -> Result<Arc<s
 
 /// The tokens that a header may mean. Elasticsearch's `ApiKey` is base64 of `id:key`, and people also write the
 /// token as it is; with `Basic` it is the password.
-fn secrets(header: &str) -> Vec<String> {
+pub(super) fn secrets(header: &str) -> Vec<String> {
     let Some((scheme, rest)) = header.trim().split_once(' ') else { return Vec::new() };
     let rest = rest.trim();
     let decoded = || String::from_utf8(STANDARD.decode(rest).ok()?).ok();

@@ -1,5 +1,6 @@
 //! Who sent a webhook: told by a signature over its body under a shared secret, or by a token.
 
+use super::access;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use custos_event::{Private, Timestamp};
@@ -15,7 +16,8 @@ pub enum Proof {
     /// Stripe's: `t=SECONDS,v1=HEX`, HMAC-SHA-256 of `SECONDS.BODY`, at most so many seconds old or ahead. While
     /// a secret is rolled, there are several `v1`.
     Timed { secret: Private<Vec<u8>>, header: HeaderName, tolerance_secs: i64 },
-    /// `Authorization: Bearer TOKEN`, known by its digest alone.
+    /// A token in the header `Authorization`, in any form that shippers may send theirs in; known by its digest
+    /// alone.
     Bearer { sha256: [u8; 32] },
 }
 
@@ -110,19 +112,19 @@ impl Proof {
             }
             Self::Bearer { sha256 } => {
                 let given = value(headers, &header::AUTHORIZATION)?;
-                let malformed = || Unproven::Malformed(header::AUTHORIZATION, "Bearer TOKEN");
-                let (scheme, token) = given.split_once(' ').ok_or_else(malformed)?;
-                if !scheme.eq_ignore_ascii_case("bearer") {
-                    return Err(malformed());
+                let tokens = access::secrets(given);
+                if tokens.is_empty() {
+                    return Err(Unproven::Malformed(header::AUTHORIZATION, TOKEN_FORM));
                 }
                 // Digests are compared: the time taken tells nothing of the token.
-                let digest: [u8; 32] = Sha256::digest(token.trim().as_bytes()).into();
-                if digest == *sha256 { Ok(()) } else { Err(Unproven::WrongToken) }
+                let is_known = |token: &String| Sha256::digest(token.as_bytes())[..] == sha256[..];
+                if tokens.iter().any(is_known) { Ok(()) } else { Err(Unproven::WrongToken) }
             }
         }
     }
 }
 
+const TOKEN_FORM: &str = "Bearer TOKEN, or Basic with the token as the password,";
 const NANOS: i64 = custos_event::time::NANOS_PER_SEC;
 
 fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h str, Unproven> {
@@ -274,7 +276,10 @@ mod tests {
         let check = |value: &str| check(&bearer, &header::AUTHORIZATION, value, "");
         assert_eq!(check("bearer s3cret"), Ok(()));
         assert_eq!(check("Bearer s3cre").unwrap_err(), Unproven::WrongToken.to_string());
-        assert!(check("Basic s3cret").unwrap_err().contains("Bearer TOKEN is expected"));
+        // As services send what stands in an address: https://custos:s3cret@…
+        assert_eq!(check(&format!("Basic {}", STANDARD.encode("custos:s3cret"))), Ok(()));
+        assert!(check(&format!("Basic {}", STANDARD.encode("s3cret:custos"))).is_err());
+        assert!(check("Basic s3cret").unwrap_err().contains("Bearer TOKEN, or Basic with"));
         assert!(bearer.check(&HeaderMap::new(), b"", Timestamp(0)).is_err());
     }
 
