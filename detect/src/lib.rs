@@ -3,7 +3,7 @@
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
 //! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
-//! (matches counted, and alerts from a log).
+//! (matches counted, and alerts from a log), [`mod@rulebook`] (which rules run where).
 
 pub mod alert;
 mod compile;
@@ -12,9 +12,11 @@ mod engine;
 pub mod entity;
 pub mod explain;
 pub mod fields;
+pub mod lint;
 pub mod logsource;
 pub mod naive;
 pub mod rule;
+pub mod rulebook;
 pub mod ruleset;
 pub mod watch;
 
@@ -23,5 +25,6 @@ pub use correlate::{Correlator, Fired, Firings, Hit, Incomplete, link::problems}
 pub use engine::Engine;
 pub use explain::explain;
 pub use rule::{Parsed, Problem, Rule, RuleSource, parse};
+pub use rulebook::Rulebook;
 pub use ruleset::{RuleIndex, Ruleset};
 pub use watch::Watch;

@@ -46,7 +46,8 @@ impl Ruleset {
         let mut own: Vec<Rule> = rules.iter().filter(runs).cloned().collect();
         own.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
         own.dedup_by(|a, b| (&a.id, &a.path) == (&b.id, &b.path));
-        let filters: Vec<&Rule> = rules.iter().filter(|rule| !runs(rule)).collect();
+        let mut filters: Vec<&Rule> = rules.iter().filter(|rule| !runs(rule)).collect();
+        filters.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
         let mut predicates = Predicates::default();
         let compiled = own.iter().map(|rule| compiled(rule, &filters, &mut predicates)).collect();
         predicates.finish();

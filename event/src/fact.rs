@@ -5,6 +5,7 @@ use crate::{
     erasure::ErasureEvent,
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
+    rulebook::{RuleStage, RuleText},
     time::Timestamp,
     upkeep::UpkeepEvent,
 };
@@ -81,6 +82,41 @@ pub enum Fact {
         to: CommitNo,
         dropped: u64,
         late: u64,
+    },
+    /// The rule files were read at a start: what is new or other than before, and what is there no more.
+    /// It holds for everything that had not been evaluated yet.
+    RulesRead {
+        /// The last commit that was evaluated, or that moved a rule if that came later: from the next one on
+        /// these are the files.
+        after: CommitNo,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        found: Vec<RuleText>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gone: Vec<RuleId>,
+    },
+    /// A person moved a version of a rule to a stage of its life. It holds for the commits after this fact's.
+    /// From then on the rule's file decides nothing.
+    RuleMoved {
+        rule: RuleId,
+        to: RuleStage,
+        /// As [`RuleText::version`].
+        version: String,
+        /// The version's whole text.
+        text: String,
+        reason: String,
+    },
+    /// A rule in shadow matched events of commits `from..=to`.
+    ShadowMatched {
+        rule: RuleId,
+        /// The rule's own, as an alert of it would have it.
+        version: String,
+        from: CommitNo,
+        to: CommitNo,
+        matches: u64,
+        /// Event time of the newest.
+        last: Timestamp,
+        /// The events of the first few.
+        samples: Vec<Position>,
     },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
@@ -315,10 +351,13 @@ mod tests {
             "logs_verified",
             "master_key_rotated",
             "range_quarantined",
+            "rule_moved",
+            "rules_read",
             "ruleset_activated",
             "run",
             "searched",
             "setup",
+            "shadow_matched",
             "source_epoch_opened",
             "source_gap_seen",
             "source_heard",

@@ -3,6 +3,7 @@
 //! Read in this order: [`id`] (with [`Ends`], places at a moment) and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`scan`] and [`values`] (how rules see it), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
 //! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are), [`upkeep`] (how the log is kept),
+//! [`rulebook`] (the life of a rule),
 //! [`commit`] (how both enter and leave the log).
 
 pub mod account;
@@ -20,6 +21,7 @@ mod parser;
 pub mod private;
 pub mod record;
 pub mod respond;
+pub mod rulebook;
 pub mod scan;
 pub mod sealed;
 pub mod shape;
@@ -43,6 +45,7 @@ pub use parsed::{Flags, Header, ParsedEvent};
 pub use parser::Parser;
 pub use private::Private;
 pub use respond::{IncidentId, RunId, TaskId};
+pub use rulebook::{RuleStage, RuleText};
 pub use scan::Scan;
 pub use shape::Shape;
 pub use time::{Clock, Timestamp};

@@ -24,6 +24,9 @@ mod respond;
 mod retention;
 pub(crate) mod route;
 pub(crate) mod routes;
+pub(crate) mod rulebench;
+pub(crate) mod rulecover;
+mod rulemoves;
 pub(crate) mod rules;
 mod runs;
 mod search;
@@ -88,7 +91,11 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) views: Views,
     pub(crate) inlets: Arc<sources::Inlets>,
-    pub(crate) rules: rules::Shelf,
+    /// Files that give no rule.
+    pub(crate) broken_rules: rules::Shelf,
+    pub(crate) registrar: crate::pipeline::rulebook::Registrar,
+    /// One trial of rules over the log at a time: it takes a core.
+    pub(crate) trial: Arc<Semaphore>,
     pub(crate) upkeep: crate::upkeep::Upkeep,
     /// Room for the clients of the stream.
     pub(crate) streams: Arc<Semaphore>,
@@ -139,7 +146,9 @@ impl State {
             views,
             // The lag is of now: the log does not hold it.
             inlets: Arc::new(self.inlets.of_past()),
-            rules: self.rules.clone(),
+            broken_rules: self.broken_rules.clone(),
+            registrar: self.registrar.clone(),
+            trial: Arc::clone(&self.trial),
             streams: Arc::clone(&self.streams),
             stop: self.stop.clone(),
             past: self.past.clone(),
@@ -229,6 +238,8 @@ async fn within_time(request: Request, next: Next) -> Response {
             .into_response(),
     }
 }
+
+pub(crate) use rulebench::places as trial_places;
 
 /// The router of everything in the table, each route behind its guard.
 pub(crate) fn router(state: &State) -> Router {

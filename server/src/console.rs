@@ -31,7 +31,7 @@ pub(crate) fn router() -> Router {
 }
 
 /// The console's own addresses; it reads the rest of each itself.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/",
     "/overview",
     "/search",
@@ -46,6 +46,7 @@ const PAGES: [&str; 15] = [
     "/privacy",
     "/sources",
     "/rules",
+    "/rules/edit",
     "/rules/{id}",
 ];
 

@@ -13,6 +13,8 @@ const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// One file, as it was named, and what stands in it.
 pub(crate) struct RuleFile {
     pub(crate) path: PathBuf,
+    /// Below the folder that was named, or as it was named: what its rules are told by.
+    pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) parsed: Parsed,
 }
@@ -31,8 +33,7 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
         let paths = yaml_files(root)
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
         for path in paths {
-            let (text, parsed) = read_file(root, &path)?;
-            files.push(RuleFile { path, text, parsed });
+            files.push(read_file(root, path)?);
         }
     }
     Ok(files)
@@ -83,17 +84,17 @@ fn is_rule(path: &Path) -> bool {
     yaml && Path::new(stem).extension().is_none_or(|end| end != "cases")
 }
 
-fn read_file(root: &Path, path: &Path) -> anyhow::Result<(String, Parsed)> {
+fn read_file(root: &Path, path: PathBuf) -> anyhow::Result<RuleFile> {
     let cannot = || format!("cannot read the rule {}", path.display());
-    let bytes = fs::metadata(path).with_context(cannot)?.len();
+    let bytes = fs::metadata(&path).with_context(cannot)?.len();
     if bytes > RULE_FILE_BYTES_MAX {
         return Err(anyhow!("has {bytes} bytes; a rule file may have {RULE_FILE_BYTES_MAX}"))
             .with_context(cannot);
     }
-    let text = fs::read(path).with_context(cannot)?;
+    let text = fs::read(&path).with_context(cannot)?;
     let relative = path.strip_prefix(root).ok().filter(|rest| !rest.as_os_str().is_empty());
-    let name = relative.unwrap_or(path).to_string_lossy();
+    let name = relative.unwrap_or(&path).to_string_lossy().into_owned();
     let text = String::from_utf8_lossy(&text).into_owned();
     let parsed = parse(&text, &name);
-    Ok((text, parsed))
+    Ok(RuleFile { path, name, text, parsed })
 }

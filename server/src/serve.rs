@@ -18,6 +18,7 @@ use crate::{
         follow::follow,
         indexer::Indexer,
         intake::StoreIntake,
+        rulebook::{self, Following, Registrar},
     },
     privacy::cases::Cases,
     projection::{
@@ -99,8 +100,11 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let mut started = Started { http: None, listener: None, setup: None, events };
     let metrics = http::install_metrics().map_err(Failure::store)?;
     let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
-    let rules = Shelf::new(&files);
-    start_detector(files, &opened, tasks)?;
+    let broken = Shelf::broken(&files);
+    start_detector(&files, &opened, tasks)?;
+    let registrar = Registrar::open(&opened.store, &opened.journal()?).map_err(Failure::store)?;
+    let rules = (broken, registrar);
+    drop(files);
     let index = start_indexer(&opened, tasks)?;
     let views = start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
@@ -154,17 +158,15 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     Ok(started)
 }
 
+/// What people see: views, rules, the desk, sources and upkeep.
+type Watched = (Views, (Shelf, Registrar), (Desk, Reads), (Arc<Inlets>, Upkeep));
+
 /// What the API's handlers share.
 fn shared(
     metrics: PrometheusHandle,
     opened: Opened,
     index: Index,
-    (views, rules, (desk, reads), (inlets, upkeep)): (
-        Views,
-        Shelf,
-        (Desk, Reads),
-        (Arc<Inlets>, Upkeep),
-    ),
+    (views, (broken_rules, registrar), (desk, reads), (inlets, upkeep)): Watched,
     ((witnesses, verifier), cases): ((Witnesses, Verifier), Cases),
     lifetime: Lifetime,
     stop: CancellationToken,
@@ -189,7 +191,9 @@ fn shared(
         clock,
         views,
         inlets,
-        rules,
+        broken_rules,
+        registrar,
+        trial: api::trial_places(),
         upkeep,
         streams,
         stop,
@@ -273,23 +277,26 @@ async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Res
 }
 
 /// The rules see the log on a thread of their own.
-fn start_detector(files: Vec<RuleFile>, opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
+fn start_detector(files: &[RuleFile], opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.accepted()) {
         crate::cli::report_problems(&file.path, &file.parsed.errors);
     }
-    crate::cli::report_unlinked(&files);
+    crate::cli::report_unlinked(files);
     let rejected = files.iter().filter(|file| !file.accepted()).count();
-    let ruleset = Ruleset::compile(&rulefiles::accepted(files), &opened.table);
-    ruleset.prepare();
     let rejected = u32::try_from(rejected).unwrap_or(u32::MAX);
+    rulebook::read_files(&opened.store, &opened.journal()?, files)?;
     let journal = opened.journal()?;
+    let following = Following::open(&opened.store, &journal).map_err(Failure::store)?;
+    let ruleset = Ruleset::compile(&following.book.live(), &opened.table);
+    ruleset.prepare();
     let cursor = journal.evaluated().map_err(Failure::store)?;
     let active = journal.ruleset().map_err(Failure::store)?;
     detector::activate(&opened.store, active, &ruleset, rejected).map_err(Failure::store)?;
     info!(rules = ruleset.len(), rejected, after = %cursor.commit(), "detecting");
     let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
+    let rules = (Arc::new(ruleset), &table);
     let mut detector =
-        Detector::new(store.clone(), Arc::new(ruleset), &journal).map_err(Failure::store)?;
+        Detector::following(store.clone(), following, rules, &journal).map_err(Failure::store)?;
     tasks.spawn_thread("detector", move || follow(&store, &table, &cursor, &mut detector, &stop));
     Ok(())
 }

@@ -124,6 +124,9 @@ impl Correlator {
     ) {
         if let Some(own) = self.one(hit, position, clock) {
             fired.push(own);
+            if let Some(running) = self.running.get_mut(hit.correlation as usize) {
+                running.state.dropped += hit.cut;
+            }
             for chained in &hit.chained {
                 self.take(chained, position, clock, fired);
             }

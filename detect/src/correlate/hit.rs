@@ -10,13 +10,17 @@ use crate::{
 };
 use custos_event::{Entity, EntityKind, ParsedEvent, Timestamp, ValueRef};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use std::{cell::Cell, fmt::Write as _};
 
 /// A value of a group or a counted one is kept up to here; of a longer one, its start and a digest.
 const VALUE_CHARS_MAX: usize = 200;
 
 /// Counted values of one event; of a longer list the first.
 const COUNTED_MAX: usize = 16;
+
+/// What one event may be to correlations that stand on others: at some 300 bytes each 75 KB an event. Two ways on
+/// seven levels are 254. What is left out is counted as dropped by the correlation that it would have come from.
+pub(crate) const CHAINED_MAX: usize = 256;
 
 /// An event that a correlation counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,8 @@ pub struct Hit {
     pub(crate) numbers: Vec<f64>,
     /// What the event is to other correlations if it makes this one hold.
     pub(crate) chained: Vec<Hit>,
+    /// How many of these found no room.
+    pub(crate) cut: u64,
     /// What the counted values are, where that is known.
     pub(crate) counted_kind: Option<EntityKind>,
     /// The event's time, at most [`AHEAD`] of when it was received.
@@ -70,7 +76,8 @@ pub fn hits(ruleset: &Ruleset, event: &ParsedEvent, matched: &[RuleIndex], hits:
         return;
     }
     let source = ruleset.deciding().source(event);
-    let reading = Reading { event, ruleset, source: &source };
+    let left = Cell::new(CHAINED_MAX);
+    let reading = Reading { event, ruleset, source: &source, left };
     for rule in matched {
         for hit in reading.hits(*rule) {
             add(hits, first, hit);
@@ -110,6 +117,8 @@ struct Reading<'e> {
     event: &'e ParsedEvent,
     ruleset: &'e Ruleset,
     source: &'e EventSource,
+    /// Room for chained hits.
+    left: Cell<usize>,
 }
 
 impl Reading<'_> {
@@ -118,6 +127,20 @@ impl Reading<'_> {
     fn hits(&self, rule: RuleIndex) -> Vec<Hit> {
         let feeds = self.ruleset.links().feeds(rule);
         feeds.iter().filter_map(|feed| self.hit(feed)).collect()
+    }
+
+    /// What the event is to others if it makes the correlation `rule` hold; and how much of that found no room.
+    fn chained(&self, rule: RuleIndex) -> (Vec<Hit>, u64) {
+        let (mut chained, mut cut) = (Vec::new(), 0);
+        for feed in self.ruleset.links().feeds(rule) {
+            let Some(left) = self.left.get().checked_sub(1) else {
+                cut += 1;
+                continue;
+            };
+            self.left.set(left);
+            chained.extend(self.hit(feed));
+        }
+        (chained, cut)
     }
 
     fn hit(&self, feed: &Feed) -> Option<Hit> {
@@ -134,6 +157,7 @@ impl Reading<'_> {
         }
         let (time, received) = (self.event.header.time, self.event.header.received);
         let running = self.ruleset.links().running.get(feed.correlation as usize);
+        let (chained, cut) = running.map_or((Vec::new(), 0), |rule| self.chained(*rule));
         Some(Hit {
             correlation: feed.correlation,
             rules: feed.rule,
@@ -142,7 +166,8 @@ impl Reading<'_> {
             counted_kind: counted.first().and_then(|value| kind(self.event, value)),
             counted: counted.iter().map(|value| Counted::new(value)).collect(),
             numbers,
-            chained: running.map_or_else(Vec::new, |rule| self.hits(*rule)),
+            chained,
+            cut,
             time: time.min(Timestamp(received.0.saturating_add(AHEAD))),
         })
     }

@@ -75,7 +75,9 @@ fn rule(
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
         name: text(node, "name"),
         title,
-        title_zh: node.get("custos").and_then(|own| text(own, "title_zh")).unwrap_or_default(),
+        title_zh: of_custos(node, "title_zh"),
+        description: text(node, "description").unwrap_or_default(),
+        description_zh: of_custos(node, "description_zh"),
         status,
         level,
         tags: tags(node),
@@ -98,6 +100,10 @@ fn missing(node: &Node, key: &str) -> String {
 
 fn text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::scalar)
+}
+
+fn of_custos(node: &Node, key: &str) -> String {
+    node.get("custos").and_then(|own| text(own, key)).unwrap_or_default()
 }
 
 fn word(node: &Node, key: &str, known: &[&str], warnings: &mut Vec<Problem>) -> String {

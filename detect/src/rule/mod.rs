@@ -41,6 +41,9 @@ pub struct Rule {
     pub title: String,
     /// `custos.title_zh`; empty where there is none.
     pub title_zh: String,
+    pub description: String,
+    /// `custos.description_zh`; empty where there is none.
+    pub description_zh: String,
     pub status: String,
     /// `informational`, `low`, `medium`, `high`, `critical`; empty where the rule says none.
     pub level: String,
@@ -83,6 +86,17 @@ impl Rule {
     /// Whether this is a correlation that is evaluated.
     pub fn is_correlation(&self) -> bool {
         self.correlation().is_some()
+    }
+
+    /// Whether this narrows other rules.
+    pub fn is_filter(&self) -> bool {
+        matches!(self.body, Body::Filter { .. })
+    }
+
+    /// What its correlation counts, as it names it.
+    pub(crate) fn counted(&self) -> impl Iterator<Item = &str> {
+        let rules = self.correlation().map_or(&[][..], |it| &it.rules);
+        rules.iter().map(|reference| reference.name.as_str())
     }
 
     pub(crate) fn correlation(&self) -> Option<&Correlation> {

@@ -359,7 +359,8 @@ pub(super) async fn one(
             false_positive: verdicts.false_positive,
             benign: verdicts.benign,
         };
-        let rule = state.rules.get(&row.rule).map_or_else(
+        let shelf = state.views.shelf();
+        let rule = shelf.get(&row.rule).map_or_else(
             || super::rules::Rule::gone(&row, &hits),
             |rule| super::rules::Rule::new(rule, &hits),
         );

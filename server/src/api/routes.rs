@@ -5,12 +5,13 @@ use super::{
     alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
     privacy, retention,
     route::{Access, Route},
-    rules, runs, search, session, sources, stream, tasks, users, verdicts,
+    rulebench, rulecover, rulemoves, rules, runs, search, session, sources, stream, tasks, users,
+    verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, Erase, ManageBackups, ManageUsers, Preserve, ReadAlerts, ReadAudit, ReadEvents,
-        ReadSources, Respond, Reveal, Triage,
+        Approve, Erase, ManageBackups, ManageRules, ManageUsers, Preserve, ReadAlerts, ReadAudit,
+        ReadEvents, ReadSources, Respond, Reveal, Triage,
     },
     evidence::prove::EventProof,
     line::Line,
@@ -202,6 +203,49 @@ fn views() -> Vec<Route> {
         Route::get("/rules", ReadAlerts, rules::list, "The rules, and how often each hit")
             .gives::<rules::RuleList>()
             .with_past(),
+        Route::get(
+            "/rules/coverage",
+            ReadAlerts,
+            rulecover::all,
+            "Which events the live rules saw",
+        )
+        .gives::<rulecover::AllCovered>()
+        .with_past(),
+        Route::get(
+            "/rules/attack-layer",
+            ReadAlerts,
+            rulecover::attack,
+            "The ATT&CK techniques that live rules look for, for the Navigator",
+        )
+        .gives::<rulecover::Layer>()
+        .with_past(),
+        Route::post(
+            "/rules/lint",
+            ReadAlerts,
+            rulebench::lint_rule,
+            "What is wrong or doubtful about a rule",
+        )
+        .takes::<rulebench::LintAsked>()
+        .gives::<rulebench::Linted>(),
+        Route::post(
+            "/rules/backtest",
+            ReadEvents,
+            rulebench::backtest,
+            "What a rule would have found",
+        )
+        .takes::<rulebench::BacktestAsked>()
+        .gives::<rulebench::BacktestResult>(),
+        Route::post(
+            "/rules/diff",
+            ReadEvents,
+            rulebench::diff,
+            "What another version gains and loses",
+        )
+        .takes::<rulebench::DiffAsked>()
+        .gives::<rulebench::RuleDiff>(),
+        Route::post("/rules/move", ManageRules, rulemoves::move_rule, "Move a rule on in its life")
+            .takes::<rulemoves::MoveAsked>()
+            .gives::<rulemoves::RuleMoved>(),
         Route::get("/rules/{id}", ReadAlerts, rules::one, "One rule with its text")
             .gives::<rules::OneRule>()
             .with_past(),

@@ -10,7 +10,7 @@ use crate::{
     auth::{Auth, Lifetime},
     evidence::verification::Verifier,
     folder::{Folder, Opened, system},
-    pipeline::follow::follow,
+    pipeline::{follow::follow, rulebook::Registrar},
     privacy::cases::Cases,
     projection::follower::{Views, ViewsFollower},
     projection::past::Past,
@@ -110,6 +110,7 @@ impl Server {
             desk: desk.clone(),
             stop: stop.clone(),
         };
+        let (opened_store, journal_of_rules) = (opened.store.clone(), journal.clone());
         let (_, upkeep) = Keeper::new((None, keeper::Keeping::default()), parts).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
@@ -125,7 +126,9 @@ impl Server {
             clock: shared,
             views,
             inlets: Arc::default(),
-            rules: Shelf::new(&[]),
+            broken_rules: Shelf::broken(&[]),
+            registrar: Registrar::open(&opened_store, &journal_of_rules).unwrap(),
+            trial: super::rulebench::places(),
             upkeep,
             streams: super::stream::places(),
             stop: stop.clone(),

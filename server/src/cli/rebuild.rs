@@ -19,6 +19,9 @@ pub(super) struct Rebuild {
     /// Replay these rules over the log and compare with the alerts in the journal; repeatable.
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
+    /// Replay the rules that ran, as the journal itself has them, wherever they changed, and compare.
+    #[arg(long, conflicts_with = "rules")]
+    replay: bool,
     #[command(flatten)]
     data: Data,
     /// End with one line of JSON on stdout.
@@ -62,10 +65,12 @@ impl Rebuild {
     }
 
     fn replay(&self, opened: &Opened) -> Result<Option<replay::Comparison>, Failure> {
-        let Some((ruleset, _)) = super::rules::compile_or_none(&self.rules, &opened.table)? else {
+        let fixed = super::rules::compile_or_none(&self.rules, &opened.table)?;
+        if fixed.is_none() && !self.replay {
             return Ok(None);
-        };
-        let compared = replay::compare(opened, Arc::new(ruleset)).map_err(Failure::store)?;
+        }
+        let fixed = fixed.map(|(ruleset, _)| Arc::new(ruleset));
+        let compared = replay::compare(opened, fixed).map_err(Failure::store)?;
         if compared.evaluated_by_others > 0 {
             eprintln!(
                 "{} commits were evaluated by other rules and are not compared",

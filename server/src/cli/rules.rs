@@ -1,7 +1,15 @@
-//! `custos rules`: check rules, and run them over files without server or store.
+//! `custos rules`: check rules and run them over files, without server or store; move, try and list those of a
+//! data folder or server.
 
+mod attack;
 mod check;
+mod coverage;
+mod gather;
+mod import;
+mod life;
+mod place;
 mod run;
+mod trial;
 
 use crate::{
     exit::{CommandResult, Failure},
@@ -22,6 +30,20 @@ pub(super) enum Rules {
     Check(check::Check),
     /// Run rules over the events of files.
     Run(run::Run),
+    /// List the rules, and how far each is in its life.
+    List(life::List),
+    /// Move a rule on in its life: keep it as a draft, try it in shadow, put it live, retire it.
+    Move(life::MoveRule),
+    /// Say what a rule would have found in the events that are stored.
+    Backtest(trial::Backtest),
+    /// Say what a rule's new version would gain and lose over the events that are stored.
+    Diff(trial::Diff),
+    /// Say of each live rule which events it saw, without gaps.
+    Coverage(coverage::Coverage),
+    /// Print the ATT&CK techniques that rules look for, as a layer for the Navigator.
+    Attack(attack::Attack),
+    /// Take in a folder of Sigma rules, as drafts or in shadow, and report on each file.
+    Import(import::Import),
 }
 
 impl Rules {
@@ -29,6 +51,13 @@ impl Rules {
         match self {
             Self::Check(check) => check.run(),
             Self::Run(run) => run.run(),
+            Self::List(list) => list.run(),
+            Self::Move(command) => command.run(),
+            Self::Backtest(backtest) => backtest.run(),
+            Self::Diff(diff) => diff.run(),
+            Self::Coverage(coverage) => coverage.run(),
+            Self::Attack(attack) => attack.run(),
+            Self::Import(import) => import.run(),
         }
     }
 }

@@ -4,16 +4,21 @@ use super::{
     follow::{Projection, events},
     journal::Journal,
     recall::recall,
+    rulebook::Following,
+    stretch::{Shadow, Stretch},
     tolerant::Tolerant,
 };
 use crate::{clock::SystemClock, folder::system, privacy};
-use custos_detect::{Incomplete, Ruleset, Watch};
+use custos_detect::{Ruleset, Watch};
 use custos_event::{
-    Alert, AlertId, Append, Clock, Commit, CommitNo, Entry, Envelope, Fact, Flags, LogId, Parser,
-    Position, RulesetHash, Seq, Timestamp,
+    Alert, AlertId, Append, Clock, Commit, CommitNo, Entry, Envelope, Fact, FieldTable, Flags,
+    LogId, Parser, Position, RulesetHash, Seq, Timestamp,
 };
 use custos_store::{Store, StoreError};
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 use tracing::{info, warn};
 
 /// How long a stretch without alerts may go unsaid. A crash repeats at most this much evaluation, with the
@@ -24,53 +29,67 @@ const EVALUATED_EVERY_SECS: i64 = 1;
 /// is still one append. More of them go ahead of the word that completes them.
 const ALERTS_MAX: usize = 2_000;
 
-/// One ruleset at work.
+/// The rules at work.
 pub(crate) struct Detector {
     store: Store,
+    journal: Journal,
+    /// Where rules change along the log; the ruleset stays as it is without.
+    following: Option<Following>,
     ruleset: Arc<Ruleset>,
     watch: Watch,
-    /// Until the first commit is taken: the state before it is still to be recalled.
-    unread: Option<Journal>,
+    shadow: Option<Shadow>,
+    /// The state before the next commit is still to be recalled.
+    is_stale: bool,
     /// The last commit that the journal says was evaluated.
     evaluated: CommitNo,
-    /// Alerts beyond it that are in the journal already.
+    /// The last commit that was evaluated.
+    seen: CommitNo,
+    /// Alerts beyond `evaluated` that are in the journal already.
     ahead: HashSet<AlertId>,
-    pending: Pending,
+    /// Stretches that other rules evaluated, while there was no room to say so.
+    waiting: VecDeque<Stretch>,
+    pending: Stretch,
     said_at: Timestamp,
     /// All alerts of this process, for reports.
     pub(crate) alerts: u64,
 }
 
-/// Evaluated, but not yet in the journal.
-#[derive(Default)]
-struct Pending {
-    /// The last commit with telemetry in it; none since the last word.
-    to: Option<CommitNo>,
-    events: u64,
-    /// Alerts since the last word, those that went ahead included.
-    raised: u64,
-    alerts: Vec<(Position, Alert)>,
-    incomplete: Vec<Incomplete>,
-}
-
 impl Detector {
-    /// Goes on where the journal says that evaluation ended.
+    /// Goes on where the journal says that evaluation ended, with these rules.
     pub(crate) fn new(
         store: Store,
         ruleset: Arc<Ruleset>,
         journal: &Journal,
     ) -> anyhow::Result<Self> {
+        let evaluated = journal.evaluated()?.commit();
         Ok(Self {
             store,
+            journal: journal.clone(),
+            following: None,
             watch: Watch::new(Arc::clone(&ruleset)),
-            unread: Some(journal.clone()),
-            ruleset,
-            evaluated: journal.evaluated()?.commit(),
+            shadow: None,
+            is_stale: true,
+            evaluated,
+            seen: evaluated,
             ahead: journal.unfinished()?,
-            pending: Pending::default(),
+            waiting: VecDeque::new(),
+            pending: Stretch::new(ruleset.hash()),
+            ruleset,
             said_at: SystemClock.now(),
             alerts: 0,
         })
+    }
+
+    /// The same with the rules of the rulebook, wherever it changes.
+    pub(crate) fn following(
+        store: Store,
+        following: Following,
+        (ruleset, table): (Arc<Ruleset>, &Arc<FieldTable>),
+        journal: &Journal,
+    ) -> anyhow::Result<Self> {
+        let shadow = Shadow::of(&following.book, table);
+        let detector = Self::new(store, ruleset, journal)?;
+        Ok(Self { shadow, following: Some(following), ..detector })
     }
 
     fn evaluate(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
@@ -89,63 +108,128 @@ impl Detector {
                     self.pending.alerts.push((position, raised));
                 }
             }
-            if self.pending.alerts.len() >= ALERTS_MAX {
-                self.go_ahead()?;
+            if let Some(shadow) = &mut self.shadow {
+                shadow.see(position, commit.appended_at, &opened.event, &mut self.pending.shadow);
+            }
+            if self.pending.alerts.len() >= ALERTS_MAX && self.flush()? {
+                let mut pending = self.take_pending();
+                self.go_ahead(&mut pending)?;
+                self.pending = pending;
             }
         }
         self.pending.to = Some(commit.commit);
+        self.seen = commit.commit;
         Ok(())
     }
 
-    /// Writes the alerts at hand before all of their commit was evaluated. After a crash the same ones are
+    /// Other rules from here on, if the rulebook says so.
+    fn change(&mut self, table: &Arc<FieldTable>) {
+        let Some(following) = &self.following else { return };
+        let ruleset = Ruleset::compile(&following.book.live(), table);
+        self.shadow = Shadow::of(&following.book, table);
+        self.pending.incomplete.extend(self.watch.incomplete());
+        let done = self.take_pending();
+        self.waiting.push_back(done);
+        if ruleset.hash() != self.ruleset.hash() {
+            info!(rules = ruleset.len(), ruleset = %ruleset.hash(), "other rules from here on");
+            ruleset.prepare();
+            self.pending.activated = Some(u32::try_from(ruleset.len()).unwrap_or(u32::MAX));
+            self.ruleset = Arc::new(ruleset);
+            self.watch = Watch::new(Arc::clone(&self.ruleset));
+            self.is_stale = true;
+        }
+        self.pending.ruleset = self.ruleset.hash();
+    }
+
+    fn recall(&mut self, parser: &mut Parser) -> anyhow::Result<()> {
+        self.is_stale = false;
+        self.journal.catch_up()?;
+        let unsaid = self.waiting.iter().flat_map(|stretch| &stretch.alerts);
+        let of_log = (&self.store, &self.journal);
+        let until = (self.seen, unsaid.map(|(_, alert)| alert));
+        recall(of_log, &self.ruleset, &mut self.watch, until, parser)
+    }
+
+    fn take_pending(&mut self) -> Stretch {
+        std::mem::replace(&mut self.pending, Stretch::new(self.ruleset.hash()))
+    }
+
+    /// Writes the alerts at hand before all of their stretch was evaluated. After a crash the same ones are
     /// found again and, being in the journal, not raised again.
-    fn go_ahead(&mut self) -> anyhow::Result<bool> {
-        let count = self.pending.alerts.len().min(ALERTS_MAX);
-        let entries = self.alert_entries(count)?;
+    fn go_ahead(&mut self, stretch: &mut Stretch) -> anyhow::Result<bool> {
+        let count = stretch.alerts.len().min(ALERTS_MAX);
+        let entries = self.alert_entries(stretch, count)?;
         let written = self.append(entries)?;
         if written {
-            let ahead = self.pending.alerts.drain(..count).map(|(_, alert)| alert.id);
+            stretch.activated = None;
+            let ahead = stretch.alerts.drain(..count).map(|(_, alert)| alert.id);
             self.ahead.extend(ahead);
         }
         Ok(written)
     }
 
+    /// Writes what waits; false where there was no room for it.
+    fn flush(&mut self) -> anyhow::Result<bool> {
+        while let Some(oldest) = self.waiting.pop_front() {
+            if let Some(rest) = self.write(oldest)? {
+                self.waiting.push_front(rest);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes the rest of the alerts and, with them, the word that they are complete.
     fn say(&mut self) -> anyhow::Result<()> {
         self.said_at = SystemClock.now();
-        let Pending { to: Some(to), events, raised, .. } = self.pending else { return Ok(()) };
-        while self.pending.alerts.len() > ALERTS_MAX {
-            if !self.go_ahead()? {
-                return Ok(());
-            }
-        }
-        let (ruleset, from) = (self.ruleset.hash(), self.evaluated.next());
-        let mut entries = self.alert_entries(self.pending.alerts.len())?;
-        self.pending.incomplete.extend(self.watch.incomplete());
-        for Incomplete { rule, dropped, late } in self.pending.incomplete.clone() {
-            let incomplete = Fact::CorrelationIncomplete { ruleset, rule, from, to, dropped, late };
-            entries.push(self.entry(None, incomplete)?);
-        }
-        let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts: raised };
-        entries.push(self.entry(None, evaluated)?);
-        if !self.append(entries)? {
+        if !self.flush()? {
             return Ok(());
         }
-        self.pending = Pending::default();
-        self.ahead.clear();
-        self.evaluated = to;
-        self.alerts += raised;
-        metrics::counter!("custos_detect_events_total").increment(events);
-        metrics::counter!("custos_detect_alerts_total").increment(raised);
+        self.pending.incomplete.extend(self.watch.incomplete());
+        let pending = self.take_pending();
+        if let Some(rest) = self.write(pending)? {
+            self.pending = rest;
+        }
         Ok(())
     }
 
-    /// The first `count` alerts at hand.
-    fn alert_entries(&self, count: usize) -> anyhow::Result<Vec<Entry>> {
+    /// Writes a stretch; what there was no room for comes back.
+    fn write(&mut self, mut stretch: Stretch) -> anyhow::Result<Option<Stretch>> {
+        while stretch.alerts.len() > ALERTS_MAX {
+            if !self.go_ahead(&mut stretch)? {
+                return Ok(Some(stretch));
+            }
+        }
+        let from = self.evaluated.next();
+        let mut entries = self.alert_entries(&stretch, stretch.alerts.len())?;
+        for fact in stretch.facts(from) {
+            entries.push(self.entry(None, fact)?);
+        }
+        if !entries.is_empty() && !self.append(entries)? {
+            return Ok(Some(stretch));
+        }
+        let Some(to) = stretch.to else {
+            // Of what was not evaluated nothing was incomplete yet.
+            return Ok(None);
+        };
+        self.ahead.clear();
+        self.evaluated = to;
+        self.alerts += stretch.raised;
+        metrics::counter!("custos_detect_events_total").increment(stretch.events);
+        metrics::counter!("custos_detect_alerts_total").increment(stretch.raised);
+        Ok(None)
+    }
+
+    /// Which rules run, if that is to be said, and the first `count` alerts at hand.
+    fn alert_entries(&self, stretch: &Stretch, count: usize) -> anyhow::Result<Vec<Entry>> {
+        let activated = stretch.activated.map(|rules| {
+            let ruleset = stretch.ruleset;
+            self.entry(None, Fact::RulesetActivated { ruleset, rules, rejected: 0 })
+        });
         let entry = |(cause, alert): &(Position, Alert)| {
             self.entry(Some(*cause), Fact::AlertRaised(alert.clone()))
         };
-        self.pending.alerts.iter().take(count).map(entry).collect()
+        activated.into_iter().chain(stretch.alerts.iter().take(count).map(entry)).collect()
     }
 
     fn entry(&self, cause: Option<Position>, fact: Fact) -> anyhow::Result<Entry> {
@@ -168,19 +252,28 @@ impl Detector {
 
 impl Projection for Detector {
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
-        if let Some(journal) = self.unread.take() {
-            let (store, watch) = (&self.store, &mut self.watch);
-            recall(store, &self.ruleset, watch, self.evaluated, &journal, parser)?;
-        }
-        for commit in commits.iter().filter(|commit| commit.log.is_telemetry()) {
-            self.evaluate(commit, parser)?;
+        for commit in commits {
+            if self.following.as_mut().is_some_and(|it| it.until(commit.commit)) {
+                self.change(parser.table());
+            }
+            if commit.log.is_telemetry() {
+                if self.is_stale {
+                    self.recall(parser)?;
+                }
+                self.evaluate(commit, parser)?;
+            } else if let Some(following) = &mut self.following
+                && following.take(commit)?
+            {
+                self.change(parser.table());
+            }
         }
         Ok(())
     }
 
     fn settle(&mut self, last: bool) -> anyhow::Result<()> {
         let due = SystemClock.now() >= self.said_at.plus_secs(EVALUATED_EVERY_SECS);
-        if last || due || !self.pending.alerts.is_empty() { self.say() } else { Ok(()) }
+        let waits = !self.pending.alerts.is_empty() || !self.waiting.is_empty();
+        if last || due || waits { self.say() } else { Ok(()) }
     }
 }
 

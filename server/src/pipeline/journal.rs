@@ -22,6 +22,8 @@ const ACCOUNTS: &str = "accounts";
 /// Where the facts of the log's keeping stand.
 const UPKEEP: &str = "upkeep";
 const ERASURES: &str = "erasures";
+/// Where the facts of rules' lives stand.
+const RULEBOOK: &str = "rulebook";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -185,8 +187,17 @@ impl Journal {
         self.facts(ERASURES)
     }
 
+    /// The facts of rules' lives, with their places.
+    pub(crate) fn rulebook(&self) -> anyhow::Result<Vec<(Seq, Envelope)>> {
+        self.facts_at(RULEBOOK)
+    }
+
     /// The facts whose places a table keeps.
     fn facts(&self, table: &str) -> anyhow::Result<Vec<Envelope>> {
+        Ok(self.facts_at(table)?.into_iter().map(|(_, envelope)| envelope).collect())
+    }
+
+    fn facts_at(&self, table: &str) -> anyhow::Result<Vec<(Seq, Envelope)>> {
         let mut facts = Vec::new();
         for row in self.catalog.scan(table, b"") {
             let (key, _) = row?;
@@ -199,7 +210,7 @@ impl Journal {
             let partition = Partition::default();
             self.store.scan(LogId::JOURNAL, partition, seq, seq.plus(1), &mut take)?;
             let envelope = read.with_context(|| format!("journal/0/{seq} is not there"))??;
-            facts.push(envelope);
+            facts.push((seq, envelope));
         }
         Ok(facts)
     }
@@ -258,12 +269,16 @@ impl Fold {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
             }
             Fact::Erasure { .. } => self.batch.put(ERASURES, &seq.0.to_be_bytes(), b""),
+            Fact::RulesRead { .. } | Fact::RuleMoved { .. } => {
+                self.batch.put(RULEBOOK, &seq.0.to_be_bytes(), b"");
+            }
             Fact::Account { .. }
             | Fact::Started { .. }
             | Fact::TailCut { .. }
             | Fact::IntakePaused { .. }
             | Fact::IntakeResumed { .. }
             | Fact::CorrelationIncomplete { .. }
+            | Fact::ShadowMatched { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::SourceSilent { .. }

@@ -9,7 +9,7 @@
 use super::{follow::events, journal::Journal};
 use crate::privacy;
 use custos_detect::{Firings, Ruleset, Watch};
-use custos_event::{Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
+use custos_event::{Alert, Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
 use custos_store::{Follower, Store, StoreError};
 use std::time::Duration;
 use tracing::info;
@@ -18,30 +18,71 @@ use tracing::info;
 const COMMITS_MAX: usize = 512;
 const BYTES_MAX: usize = 8 << 20;
 
-/// Brings `watch` to where it was after `evaluated`.
-pub(crate) fn recall(
-    store: &Store,
+/// Brings `watch` to where it was after `evaluated`. `unsaid`: alerts that are not in the journal yet.
+pub(crate) fn recall<'a>(
+    (store, journal): (&Store, &Journal),
     ruleset: &Ruleset,
     watch: &mut Watch,
-    evaluated: CommitNo,
-    journal: &Journal,
+    (evaluated, unsaid): (CommitNo, impl Iterator<Item = &'a Alert>),
     parser: &mut Parser,
 ) -> anyhow::Result<()> {
-    let (Some(reach), true) = (watch.reach(), evaluated > CommitNo(0)) else { return Ok(()) };
-    let from = start(store, evaluated, reach)?;
-    info!(from = %from, to = %evaluated, "correlations recall the log");
-    let mut firings: Option<Firings> = None;
+    let Some(from) = first(store, watch, evaluated)? else { return Ok(()) };
+    let Some(oldest) = first_event(store, from, evaluated)? else { return Ok(()) };
+    let mut firings = Firings::new(ruleset);
+    journal.each_alert_since(oldest, |alert| firings.add(alert))?;
+    unsaid.for_each(|alert| firings.add(alert));
+    recall_from(store, watch, (from, evaluated), &firings, parser)
+}
+
+/// The first event of some commits, both ends included.
+pub(crate) fn first_event(
+    store: &Store,
+    from: CommitNo,
+    to: CommitNo,
+) -> anyhow::Result<Option<Position>> {
     let mut follower = store.follow(&Cursor::after(before(from)));
-    while follower.cursor().commit() < evaluated {
+    while follower.cursor().commit() < to {
+        let commits = next(&mut follower, 1)?;
+        if let Some(first) = commits.iter().find(|commit| commit.log.is_telemetry()) {
+            let (log, partition, seq) = (first.log, first.partition, first.first);
+            return Ok(Some(Position { log, partition, seq }));
+        }
+    }
+    Ok(None)
+}
+
+/// The same where all that was raised is at hand.
+pub(crate) fn recall_by(
+    store: &Store,
+    watch: &mut Watch,
+    evaluated: CommitNo,
+    firings: &Firings,
+    parser: &mut Parser,
+) -> anyhow::Result<()> {
+    let Some(from) = first(store, watch, evaluated)? else { return Ok(()) };
+    recall_from(store, watch, (from, evaluated), firings, parser)
+}
+
+/// Where recalling begins; `None` where there is nothing to recall.
+fn first(store: &Store, watch: &Watch, evaluated: CommitNo) -> anyhow::Result<Option<CommitNo>> {
+    let (Some(reach), true) = (watch.reach(), evaluated > CommitNo(0)) else { return Ok(None) };
+    start(store, evaluated, reach).map(Some)
+}
+
+fn recall_from(
+    store: &Store,
+    watch: &mut Watch,
+    (from, to): (CommitNo, CommitNo),
+    firings: &Firings,
+    parser: &mut Parser,
+) -> anyhow::Result<()> {
+    info!(%from, %to, "correlations recall the log");
+    let mut follower = store.follow(&Cursor::after(before(from)));
+    while follower.cursor().commit() < to {
         for commit in next(&mut follower, COMMITS_MAX)? {
-            if commit.commit > evaluated || !commit.log.is_telemetry() {
-                continue;
+            if commit.commit <= to && commit.log.is_telemetry() {
+                recall_commit(store, watch, &commit, firings, parser)?;
             }
-            let firings = match &firings {
-                Some(firings) => firings,
-                None => firings.insert(of_journal(ruleset, journal, &commit)?),
-            };
-            recall_commit(store, watch, &commit, firings, parser)?;
         }
     }
     // What was incomplete then was told then.
@@ -65,13 +106,6 @@ pub(crate) fn recall_commit(
         }
     }
     Ok(())
-}
-
-fn of_journal(ruleset: &Ruleset, journal: &Journal, first: &Commit) -> anyhow::Result<Firings> {
-    let mut firings = Firings::new(ruleset);
-    let from = Position { log: first.log, partition: first.partition, seq: first.first };
-    journal.each_alert_since(from, |alert| firings.add(alert))?;
-    Ok(firings)
 }
 
 /// A commit that was appended before everything that may still count: found by steps that double, so at

@@ -3,11 +3,12 @@
 use super::{
     detector::for_each_fact,
     follow::{Projection, catch_up, events},
-    recall::recall_commit,
+    recall::{recall_by, recall_commit},
+    rulebook::Following,
 };
-use crate::{folder::Opened, privacy};
+use crate::{exit::Failure, folder::Opened, privacy};
 use custos_detect::{Firings, Ruleset, Watch};
-use custos_event::{Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser};
+use custos_event::{Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RulesetHash};
 use custos_store::Store;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,27 +34,43 @@ impl Comparison {
     }
 }
 
-/// Compares over exactly the commits that the journal says `ruleset` has evaluated.
-pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<Comparison> {
-    let journal = Journal::read(opened, &ruleset)?;
+/// Compares over exactly the commits that the journal says these rules have evaluated: `fixed` ones, or those
+/// that the journal says ran, wherever they changed.
+pub(crate) fn compare(opened: &Opened, fixed: Option<Arc<Ruleset>>) -> anyhow::Result<Comparison> {
+    let journal = Journal::read(opened)?;
+    let following = if fixed.is_some() {
+        None
+    } else {
+        let journal = opened.journal().map_err(Failure::into_error)?;
+        Some(Following::from_start(journal.rulebook()?))
+    };
+    let ruleset = fixed.unwrap_or_else(|| Arc::new(Ruleset::compile(&[], &opened.table)));
     let mut replay = Replay {
         store: opened.store.clone(),
+        following,
         unreadable: 0,
-        watch: Watch::new(ruleset),
-        evaluated: journal.evaluated,
-        by_others: journal.by_others,
+        watch: Watch::new(Arc::clone(&ruleset)),
+        firings: journal.firings(&ruleset),
+        ruleset,
+        stretches: journal.stretches,
+        next: 0,
         alerts: BTreeMap::new(),
+        raised: journal.alerts.into_iter().map(|(_, alert)| alert).collect(),
     };
     catch_up(&opened.store, &opened.table, &Cursor::default(), &mut replay)?;
-    let mut comparison = Comparison {
-        evaluated_by_others: journal.evaluated_by_others,
-        unreadable: replay.unreadable,
-        ..Comparison::default()
-    };
-    let mut held = journal.alerts;
+    replay.judge(CommitNo(u64::MAX));
+    let mut comparison = Comparison { unreadable: replay.unreadable, ..Comparison::default() };
+    let mut held = BTreeMap::new();
+    for stretch in &replay.stretches {
+        if stretch.is_mine {
+            held.extend(stretch.alerts.iter().map(|(id, json)| (*id, json)));
+        } else {
+            comparison.evaluated_by_others += stretch.to.0 - stretch.from.0 + 1;
+        }
+    }
     for (id, json) in replay.alerts {
         match held.remove(&id) {
-            Some(stored) if stored == json => comparison.same += 1,
+            Some(stored) if *stored == json => comparison.same += 1,
             Some(_) => {
                 comparison.missing.push(id);
                 comparison.extra.push(id);
@@ -65,89 +82,99 @@ pub(crate) fn compare(opened: &Opened, ruleset: Arc<Ruleset>) -> anyhow::Result<
     Ok(comparison)
 }
 
-/// What the journal says of one ruleset.
+/// Commits that one ruleset evaluated, and what it raised there.
+struct Stretch {
+    ruleset: RulesetHash,
+    from: CommitNo,
+    to: CommitNo,
+    alerts: Vec<(AlertId, String)>,
+    /// The replay's rules there are the same ones; false until it comes there.
+    is_mine: bool,
+}
+
+/// What the journal says was evaluated.
+#[derive(Default)]
 struct Journal {
-    evaluated: Vec<(CommitNo, CommitNo)>,
-    alerts: BTreeMap<AlertId, String>,
-    /// What the same correlations raised as part of other rulesets.
-    by_others: Firings,
-    evaluated_by_others: u64,
+    /// Rising, without overlap.
+    stretches: Vec<Stretch>,
+    /// All that were raised, with the correlation's own words.
+    alerts: Vec<(AlertId, Alert)>,
 }
 
 impl Journal {
     /// Alerts stand before the `Evaluated` that completes them, in the same commit.
-    fn read(opened: &Opened, rules: &Ruleset) -> anyhow::Result<Self> {
-        let mine = rules.hash();
-        let mut journal = Self {
-            evaluated: Vec::new(),
-            alerts: BTreeMap::new(),
-            by_others: Firings::new(rules),
-            evaluated_by_others: 0,
-        };
-        let mut open: Vec<(Alert, String)> = Vec::new();
+    fn read(opened: &Opened) -> anyhow::Result<Self> {
+        let mut journal = Self::default();
+        let mut open: Vec<(AlertId, String)> = Vec::new();
         let mut failed = None;
-        for_each_fact(&opened.store, |_, envelope| match envelope.fact {
-            Fact::AlertRaised(alert) => match serde_json::to_string(&alert) {
-                Ok(json) => open.push((alert, json)),
-                Err(error) => failed = Some(error),
-            },
-            Fact::Evaluated { ruleset, from, to, .. } if ruleset == mine => {
-                journal.evaluated.push((from, to));
-                journal.alerts.extend(open.drain(..).map(|(alert, json)| (alert.id, json)));
+        for_each_fact(&opened.store, |_, envelope| {
+            if let Fact::AlertRaised(alert) = envelope.fact {
+                match serde_json::to_string(&alert) {
+                    Ok(json) => open.push((alert.id, json)),
+                    Err(error) => failed = Some(error),
+                }
+                journal.alerts.push((alert.id, alert));
+            } else if let Fact::Evaluated { ruleset, from, to, .. } = envelope.fact {
+                let alerts = std::mem::take(&mut open);
+                journal.stretches.push(Stretch { ruleset, from, to, alerts, is_mine: false });
             }
-            Fact::Evaluated { from, to, .. } => {
-                journal.evaluated_by_others += to.0 - from.0 + 1;
-                open.drain(..).for_each(|(alert, _)| journal.by_others.add(&alert));
-            }
-            Fact::Started { .. }
-            | Fact::TailCut { .. }
-            | Fact::RangeQuarantined { .. }
-            | Fact::IntakePaused { .. }
-            | Fact::IntakeResumed { .. }
-            | Fact::RulesetActivated { .. }
-            | Fact::CorrelationIncomplete { .. }
-            | Fact::SourceEpochOpened { .. }
-            | Fact::SourceGapSeen { .. }
-            | Fact::SourceSilent { .. }
-            | Fact::SourceHeard { .. }
-            | Fact::Searched { .. }
-            | Fact::EventRead { .. }
-            | Fact::EvidenceExported { .. }
-            | Fact::CheckpointWitnessed { .. }
-            | Fact::CheckpointRefused { .. }
-            | Fact::CheckpointAccepted { .. }
-            | Fact::LogsVerified { .. }
-            | Fact::Incident { .. }
-            | Fact::Run { .. }
-            | Fact::Task { .. }
-            | Fact::AlertJudged { .. }
-            | Fact::AlertAcknowledged { .. }
-            | Fact::Account { .. }
-            | Fact::MasterKeyRotated { .. }
-            | Fact::Erasure { .. }
-            | Fact::FieldRevealed { .. }
-            | Fact::UnknownSignIn { .. }
-            | Fact::Setup { .. }
-            | Fact::Upkeep { .. } => {}
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
     }
+
+    fn firings(&self, ruleset: &Ruleset) -> Firings {
+        firings(ruleset, self.alerts.iter().map(|(_, alert)| alert))
+    }
+}
+
+fn firings<'a>(ruleset: &Ruleset, alerts: impl Iterator<Item = &'a Alert>) -> Firings {
+    let mut firings = Firings::new(ruleset);
+    alerts.for_each(|alert| firings.add(alert));
+    firings
 }
 
 struct Replay {
     store: Store,
+    /// `None`: the rules stay the same.
+    following: Option<Following>,
+    ruleset: Arc<Ruleset>,
     unreadable: u64,
     watch: Watch,
-    /// Rising, without overlap.
-    evaluated: Vec<(CommitNo, CommitNo)>,
-    by_others: Firings,
+    /// What the journal says was raised: a stretch that others evaluated is recalled by it.
+    firings: Firings,
+    raised: Vec<Alert>,
+    stretches: Vec<Stretch>,
+    /// The first stretch that the replay has not come to.
+    next: usize,
     alerts: BTreeMap<AlertId, String>,
 }
 
 impl Replay {
+    /// Whether the rules at hand evaluated `commit`.
     fn covers(&self, commit: CommitNo) -> bool {
-        let next = self.evaluated.partition_point(|(_, to)| *to < commit);
-        self.evaluated.get(next).is_some_and(|(from, _)| *from <= commit)
+        let next = self.stretches.partition_point(|it| it.to < commit);
+        self.stretches.get(next).is_some_and(|it| it.is_mine && it.from <= commit)
+    }
+
+    /// Which of the stretches that begin before `commit` ends are of the rules at hand.
+    fn judge(&mut self, commit: CommitNo) {
+        while let Some(stretch) = self.stretches.get_mut(self.next).filter(|it| it.from <= commit) {
+            stretch.is_mine = stretch.ruleset == self.ruleset.hash();
+            self.next += 1;
+        }
+    }
+
+    /// Other rules from here on: what they count is as after a start.
+    fn change(&mut self, parser: &mut Parser, before: CommitNo) -> anyhow::Result<()> {
+        let Some(following) = &self.following else { return Ok(()) };
+        let ruleset = Ruleset::compile(&following.book.live(), parser.table());
+        if ruleset.hash() == self.ruleset.hash() {
+            return Ok(());
+        }
+        self.ruleset = Arc::new(ruleset);
+        self.watch = Watch::new(Arc::clone(&self.ruleset));
+        self.firings = firings(&self.ruleset, self.raised.iter());
+        recall_by(&self.store, &mut self.watch, before, &self.firings, parser)
     }
 
     fn see(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
@@ -169,11 +196,22 @@ impl Replay {
 
 impl Projection for Replay {
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
-        for commit in commits.iter().filter(|commit| commit.log.is_telemetry()) {
-            if self.covers(commit.commit) {
-                self.see(commit, parser)?;
-            } else if self.watch.reach().is_some() {
-                recall_commit(&self.store, &mut self.watch, commit, &self.by_others, parser)?;
+        for commit in commits {
+            let before = CommitNo(commit.commit.0.saturating_sub(1));
+            if self.following.as_mut().is_some_and(|it| it.until(commit.commit)) {
+                self.change(parser, before)?;
+            }
+            if commit.log.is_telemetry() {
+                self.judge(commit.commit);
+                if self.covers(commit.commit) {
+                    self.see(commit, parser)?;
+                } else if self.watch.reach().is_some() {
+                    recall_commit(&self.store, &mut self.watch, commit, &self.firings, parser)?;
+                }
+            } else if let Some(following) = &mut self.following
+                && following.take(commit)?
+            {
+                self.change(parser, commit.commit)?;
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The line from append to alert over a real store: what is raised, once, whatever stops in between.
 
+mod life;
+
 use super::{
     detector::{Detector, activate},
     follow::{Projection as _, catch_up},
@@ -143,7 +145,7 @@ fn a_flood_in_one_commit_is_raised_whole_and_once() {
     node.detect();
     assert_eq!(node.alerts().len(), 5_000);
     assert!(node.opened.journal().unwrap().unfinished().unwrap().is_empty());
-    let compared = replay::compare(&node.opened, node.ruleset()).unwrap();
+    let compared = replay::compare(&node.opened, Some(node.ruleset())).unwrap();
     assert_eq!((compared.same, compared.differs()), (5_000, false));
 }
 
@@ -153,7 +155,7 @@ fn a_replay_raises_the_very_alerts_of_the_journal() {
     node.append(5);
     node.detect();
     let node = node.restart();
-    let compared = replay::compare(&node.opened, node.ruleset()).unwrap();
+    let compared = replay::compare(&node.opened, Some(node.ruleset())).unwrap();
     assert_eq!((compared.same, compared.differs()), (5, false));
 }
 
@@ -320,7 +322,7 @@ fn correlations_raise_the_same_alerts_wherever_the_process_ends() {
     }
     assert_eq!(broken.alerts(), expected);
     for node in [whole, broken] {
-        let compared = replay::compare(&node.opened, node.correlations()).unwrap();
+        let compared = replay::compare(&node.opened, Some(node.correlations())).unwrap();
         assert_eq!((compared.same, compared.differs()), (expected.len() as u64, false));
     }
 }
@@ -346,6 +348,6 @@ fn a_change_of_rules_neither_forgets_nor_repeats_what_correlations_raised() {
     }
     whole.correlate();
     assert_eq!(node.alerts(), whole.alerts());
-    let compared = replay::compare(&node.opened, node.correlations()).unwrap();
+    let compared = replay::compare(&node.opened, Some(node.correlations())).unwrap();
     assert!(compared.evaluated_by_others > 0 && !compared.differs(), "{compared:?}");
 }

@@ -168,7 +168,7 @@ fn after_an_erasure_the_log_verifies_and_a_replay_tells_what_it_could_not_read()
     let node = Node::new();
     node.pay();
     assert_eq!(node.detect().len(), 1);
-    let before = replay::compare(&node.opened, node.ruleset()).unwrap();
+    let before = replay::compare(&node.opened, Some(node.ruleset())).unwrap();
     assert_eq!((before.same, before.unreadable, before.differs()), (1, 0, false), "{before:?}");
     let roots = |node: &Node| {
         let reports = verify(node.dir.path(), &VerifyOptions::default()).unwrap();
@@ -178,7 +178,7 @@ fn after_an_erasure_the_log_verifies_and_a_replay_tells_what_it_could_not_read()
     let root = roots(&node);
     node.erase();
     assert_eq!(root, roots(&node), "no record was touched");
-    let after = replay::compare(&node.opened, node.ruleset()).unwrap();
+    let after = replay::compare(&node.opened, Some(node.ruleset())).unwrap();
     assert!(after.unreadable >= 2 && after.differs(), "{after:?}");
     assert_eq!(node.found(&format!("user.email:\"{MAIL}\"")), 0);
     assert_eq!(node.found("user.email:\"ben@example.org\""), 1);

@@ -4,10 +4,12 @@
 use super::{
     board::{Board, Row, Touched},
     hits::{Hits, RuleHits},
+    seen::Seen,
     sources::{Counts, Sources},
 };
-use crate::{clock::SystemClock, pipeline::follow::Projection};
+use crate::{api::rules::Shelf, clock::SystemClock, pipeline::follow::Projection};
 use anyhow::Context as _;
+use custos_detect::Rulebook;
 use custos_event::{
     Clock as _, Commit, CommitNo, Cursor, Envelope, FieldTable, LogId, Parser, RuleId, Seq,
     Timestamp, record,
@@ -19,7 +21,7 @@ use custos_store::{
 use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeSet,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -29,7 +31,9 @@ const FOLLOWER: &str = "views";
 const ALERTS: &str = "view-alerts";
 const RULES: &str = "view-rules";
 const SOURCES: &str = "view-sources";
+const RULEBOOK: &str = "view-rulebook";
 const STATE: &str = "view-state";
+const SEEN: &[u8] = b"seen";
 const FORGOTTEN: &[u8] = b"forgotten";
 
 /// A crash repeats at most this much; writing each turn would cost more than the views do.
@@ -43,6 +47,8 @@ pub(crate) struct Folded {
     pub(crate) board: Board,
     pub(crate) hits: Hits,
     pub(crate) sources: Sources,
+    pub(crate) rulebook: Rulebook,
+    pub(crate) seen: Seen,
     /// The last commit taken in.
     pub(crate) commit: CommitNo,
 }
@@ -57,6 +63,8 @@ struct Shared {
     catalog: Catalog,
     /// Nothing more comes: they are of the past.
     is_past: bool,
+    /// What follows from the rulebook, by its generation.
+    shelf: Mutex<Option<(u64, Shelf)>>,
 }
 
 impl Views {
@@ -72,19 +80,40 @@ impl Views {
         };
         let reached = watch::Sender::new(folded.commit);
         let folded = RwLock::new(folded);
-        Ok(Self(Arc::new(Shared { folded, reached, catalog: catalog.clone(), is_past: false })))
+        Ok(Self(Arc::new(Shared {
+            folded,
+            reached,
+            catalog: catalog.clone(),
+            is_past: false,
+            shelf: Mutex::default(),
+        })))
     }
 
     /// Others, as they were once.
     pub(super) fn of_past(&self, folded: Folded) -> Self {
         let reached = watch::Sender::new(folded.commit);
         let (folded, catalog) = (RwLock::new(folded), self.0.catalog.clone());
-        Self(Arc::new(Shared { folded, reached, catalog, is_past: true }))
+        Self(Arc::new(Shared { folded, reached, catalog, is_past: true, shelf: Mutex::default() }))
     }
 
     /// Short work only: the follower waits meanwhile.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Folded> {
         self.0.folded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules of the rulebook, read anew where it changed: some 0.3 s for the public ones.
+    pub(crate) fn shelf(&self) -> Shelf {
+        let mut kept = self.0.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.read().rulebook.generation;
+        if let Some((of, shelf)) = &*kept
+            && *of == generation
+        {
+            return shelf.clone();
+        }
+        let book = self.read().rulebook.clone();
+        let read = Shelf::of(&book);
+        *kept = Some((book.generation, read.clone()));
+        read
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -117,6 +146,8 @@ struct Dirty {
     alerts: BTreeSet<Seq>,
     dropped: BTreeSet<Seq>,
     rules: BTreeSet<RuleId>,
+    /// Entries of the rulebook.
+    lives: BTreeSet<RuleId>,
     sources: BTreeSet<Arc<str>>,
 }
 
@@ -148,6 +179,12 @@ impl ViewsFollower {
                 batch.put(SOURCES, name.as_bytes(), &serde_json::to_vec(counts)?);
             }
         }
+        for rule in &dirty.lives {
+            if let Some(entry) = folded.rulebook.get(rule) {
+                batch.put(RULEBOOK, rule.0.as_bytes(), &serde_json::to_vec(entry)?);
+            }
+        }
+        batch.put(STATE, SEEN, &serde_json::to_vec(&folded.seen)?);
         batch.put(STATE, FORGOTTEN, &folded.board.forgotten.to_be_bytes());
         let cursor = Cursor::after(folded.commit);
         drop(folded);
@@ -190,6 +227,8 @@ impl Folded {
         let envelope = Envelope::decode(bytes)?;
         dirty.sources.extend(self.sources.apply(&envelope.fact, envelope.at));
         dirty.rules.extend(self.hits.apply(&envelope.fact, &self.board));
+        dirty.lives.extend(self.rulebook.apply(self.commit, &envelope));
+        self.seen.apply(&envelope.fact);
         let Touched { rows, dropped } = self.board.apply(seq, &envelope);
         dirty.alerts.extend(rows);
         dirty.dropped.extend(dropped);
@@ -229,8 +268,12 @@ fn load(catalog: &Catalog, store: &Store) -> anyhow::Result<Folded> {
     let alerts = rows::<Row>(catalog, ALERTS)?.into_iter().map(|(_, row)| row);
     let rules = rows::<RuleHits>(catalog, RULES)?;
     let sources = rows::<Counts>(catalog, SOURCES)?;
+    let seen = catalog.get(STATE, SEEN)?.context("the views are older than what they hold")?;
+    let lives = rows::<custos_detect::rulebook::Entry>(catalog, RULEBOOK)?;
     Ok(Folded {
+        rulebook: Rulebook::load(lives.into_iter().map(|(key, it)| (RuleId(key.into()), it))),
         board: Board::load(alerts, forgotten),
+        seen: serde_json::from_slice(&seen)?,
         hits: Hits::load(rules.into_iter().map(|(key, hits)| (RuleId(key.into()), hits))),
         sources: Sources::load(sources.into_iter().map(|(key, counts)| (key.into(), counts))),
         commit,
@@ -247,7 +290,7 @@ fn rows<T: DeserializeOwned>(catalog: &Catalog, table: &str) -> anyhow::Result<V
 }
 
 fn clear(catalog: &Catalog) -> anyhow::Result<()> {
-    for table in [ALERTS, RULES, SOURCES, STATE] {
+    for table in [ALERTS, RULES, SOURCES, RULEBOOK, STATE] {
         let mut batch = Batch::default();
         for row in catalog.scan(table, b"") {
             batch.remove(table, &row?.0);

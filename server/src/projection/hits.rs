@@ -1,7 +1,7 @@
 //! How often each rule hit, and what people made of it.
 
 use super::board::Board;
-use custos_event::{Fact, RuleId, Timestamp, respond::Verdict};
+use custos_event::{Fact, Position, RuleId, Timestamp, respond::Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,23 @@ pub(crate) struct RuleHits {
     /// Event time of the newest.
     pub(crate) last: Timestamp,
     pub(crate) verdicts: Verdicts,
+    #[serde(default)]
+    pub(crate) shadow: InShadow,
 }
+
+/// What the version that was last in shadow matched there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InShadow {
+    pub(crate) version: String,
+    pub(crate) matches: u64,
+    /// Event time of the newest.
+    pub(crate) last: Timestamp,
+    /// Some of the newest events.
+    pub(crate) samples: Vec<Position>,
+}
+
+/// Events that are at hand of a rule in shadow; the facts name more.
+const SAMPLES_MAX: usize = 20;
 
 /// Alerts by their newest verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +66,18 @@ impl Hits {
             hits.hits += 1;
             hits.last = hits.last.max(alert.time);
             return Some(alert.rule.clone());
+        }
+        if let Fact::ShadowMatched { rule, version, matches, last, samples, .. } = fact {
+            let shadow = &mut self.of(rule)?.shadow;
+            if shadow.version != *version {
+                *shadow = InShadow { version: version.clone(), ..InShadow::default() };
+            }
+            shadow.matches += matches;
+            shadow.last = shadow.last.max(*last);
+            shadow.samples.extend(samples);
+            let old = shadow.samples.len().saturating_sub(SAMPLES_MAX);
+            shadow.samples.drain(..old);
+            return Some(rule.clone());
         }
         let Fact::AlertJudged { alert, verdict, .. } = fact else { return None };
         let row = board.get(*alert)?;

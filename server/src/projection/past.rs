@@ -91,7 +91,7 @@ pub(crate) fn read(store: &Store, text: &str) -> Result<Then, PastError> {
 }
 
 /// The last commit that was there at a time; 0 before the first.
-fn last_until(store: &Store, at: Timestamp) -> anyhow::Result<CommitNo> {
+pub(crate) fn last_until(store: &Store, at: Timestamp) -> anyhow::Result<CommitNo> {
     let (mut low, mut high) = (0, store.last_commit().0);
     // Times never go backwards: all commits up to `low` were there, none after `high`.
     while low < high {

@@ -158,11 +158,79 @@ export interface RuleSummary {
   last_hit?: string | null;
   valid: boolean;
   problems: RuleProblem[];
+  description?: string;
+  description_zh?: string;
+  stage?: RuleStage;
+  also?: RuleStage[];
+  moved?: boolean;
+  shadow?: { matches: number; last?: string; samples: string[] };
+}
+
+export type RuleStage = "draft" | "shadow" | "live" | "retired";
+
+export interface RuleVersion {
+  version: string;
+  stages: string[];
+  text: string;
 }
 
 export interface RuleDetail extends RuleSummary {
   text: string;
-  description?: string | null;
+  key?: string;
+  versions?: RuleVersion[];
+  history?: { at: string; by: string; to: RuleStage; version: string; reason: string }[];
+  coverage?: { version: string; first?: string; last?: string; gaps: string[]; lag_events: number };
+}
+
+interface LintProblem {
+  line: number;
+  column: number;
+  message: string;
+}
+
+export interface LintAnswer {
+  valid: boolean;
+  errors: LintProblem[];
+  warnings: LintProblem[];
+  rules: { id: string; title: string; level: string; known: boolean }[];
+  version?: string;
+}
+
+interface BacktestRead {
+  events: number;
+  first?: string;
+  last?: string;
+  complete: boolean;
+  damaged: number;
+  unreadable: number;
+  seconds: number;
+}
+
+export interface BacktestAnswer {
+  read: BacktestRead;
+  matches: number;
+  days: { day: string; rule: string; matches: number }[];
+  samples: { rule: string; title: string; time: string; events: string[]; matched: { selection: string; field: string; pattern: string; value: string }[] }[];
+}
+
+interface DiffMatch {
+  rule: string;
+  time: string;
+  events: string[];
+  alert?: string;
+  verdict?: string;
+}
+
+export interface RuleDiffAnswer {
+  read: BacktestRead;
+  same: number;
+  gained: number;
+  lost: number;
+  truncated: boolean;
+  lost_verdicts: Record<string, number>;
+  same_verdicts: Record<string, number>;
+  gained_shown: DiffMatch[];
+  lost_shown: DiffMatch[];
 }
 
 export interface SourceRow {

@@ -10,7 +10,8 @@ import { IncidentsPage } from "../pages/incidents/IncidentsPage";
 import { IntegrityPage } from "../pages/IntegrityPage";
 import { OverviewPage } from "../pages/OverviewPage";
 import { PrivacyPage } from "../pages/PrivacyPage";
-import { RulesPage } from "../pages/RulesPage";
+import { RuleEditor } from "../pages/rules/RuleEditor";
+import { RulesPage } from "../pages/rules/RulesPage";
 import { SignInPage } from "../pages/SignInPage";
 import { SourcesPage } from "../pages/SourcesPage";
 import { ErrorNote, Loading, NotFound } from "../ui/notes";
@@ -39,6 +40,7 @@ function Pages() {
         <Route path="/retention" component={RetentionPage} />
         <Route path="/sources" component={SourcesPage} />
         <Route path="/rules" component={RulesPage} />
+        <Route path="/rules/edit" component={RuleEditor} />
         <Route path="/rules/:id" component={RulesPage} />
         <Route path="/privacy" component={PrivacyPage} />
         <Route path="/overview">

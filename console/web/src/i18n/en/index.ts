@@ -3,6 +3,7 @@ import { frame } from "./frame";
 import { integrity } from "./integrity";
 import { keeping } from "./keeping";
 import { query } from "./query";
+import { rules } from "./rules";
 import { work } from "./work";
 
-export const en = { ...frame, ...work, ...integrity, ...keeping, ...query } as const;
+export const en = { ...frame, ...work, ...integrity, ...keeping, ...query, ...rules } as const;

@@ -3,6 +3,7 @@ import { frame } from "./frame";
 import { integrity } from "./integrity";
 import { keeping } from "./keeping";
 import { query } from "./query";
+import { rules } from "./rules";
 import { work } from "./work";
 
-export const zh = { ...frame, ...work, ...integrity, ...keeping, ...query };
+export const zh = { ...frame, ...work, ...integrity, ...keeping, ...query, ...rules };

@@ -1,0 +1,117 @@
+//! What the rules found in a stretch of the log and the journal does not say yet; rules in shadow too.
+
+use custos_detect::{Incomplete, Rulebook, Ruleset, Watch};
+use custos_event::{
+    Alert, CommitNo, Fact, FieldTable, ParsedEvent, Position, RuleId, RulesetHash, Timestamp,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Events that are named of a shadow rule's matches in one stretch, so that a loud one costs the journal little.
+const SAMPLES_MAX: usize = 5;
+
+/// Commits that one ruleset evaluated, one after the other.
+pub(super) struct Stretch {
+    pub(super) ruleset: RulesetHash,
+    /// It runs from here on: so many rules.
+    pub(super) activated: Option<u32>,
+    /// The last commit with telemetry in it; none since the last word.
+    pub(super) to: Option<CommitNo>,
+    pub(super) events: u64,
+    /// Alerts since the last word, those that went ahead included.
+    pub(super) raised: u64,
+    pub(super) alerts: Vec<(Position, Alert)>,
+    pub(super) incomplete: Vec<Incomplete>,
+    pub(super) shadow: Matches,
+}
+
+/// By rule and version.
+pub(super) type Matches = BTreeMap<(RuleId, String), Matched>;
+
+#[derive(Default)]
+pub(super) struct Matched {
+    count: u64,
+    last: Timestamp,
+    samples: Vec<Position>,
+}
+
+impl Stretch {
+    pub(super) fn new(ruleset: RulesetHash) -> Self {
+        Self {
+            ruleset,
+            activated: None,
+            to: None,
+            events: 0,
+            raised: 0,
+            alerts: Vec::new(),
+            incomplete: Vec::new(),
+            shadow: Matches::new(),
+        }
+    }
+
+    /// What stands behind its alerts; nothing where nothing was evaluated.
+    pub(super) fn facts(&self, from: CommitNo) -> Vec<Fact> {
+        let Some(to) = self.to else { return Vec::new() };
+        let ruleset = self.ruleset;
+        let incomplete = self.incomplete.iter().map(|it| {
+            let Incomplete { rule, dropped, late } = it.clone();
+            Fact::CorrelationIncomplete { ruleset, rule, from, to, dropped, late }
+        });
+        let shadow = self.shadow.iter().map(|((rule, version), matched)| Fact::ShadowMatched {
+            rule: rule.clone(),
+            version: version.clone(),
+            from,
+            to,
+            matches: matched.count,
+            last: matched.last,
+            samples: matched.samples.clone(),
+        });
+        let (events, alerts) = (self.events, self.raised);
+        let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts };
+        incomplete.chain(shadow).chain([evaluated]).collect()
+    }
+}
+
+/// The rules that are tried: an engine of their own, so that they touch nothing that is live.
+pub(super) struct Shadow {
+    watch: Watch,
+    /// Those that are tried, and not only needed by them.
+    tried: BTreeSet<(RuleId, String)>,
+}
+
+impl Shadow {
+    pub(super) fn of(book: &Rulebook, table: &Arc<FieldTable>) -> Option<Self> {
+        let (own, needed) = book.shadow();
+        if own.is_empty() {
+            return None;
+        }
+        let tried = own.iter().map(|rule| (rule.id.clone(), rule.version.clone())).collect();
+        let all: Vec<_> = own.into_iter().chain(needed).collect();
+        let ruleset = Ruleset::compile(&all, table);
+        Some(Self { watch: Watch::new(Arc::new(ruleset)), tried })
+    }
+
+    pub(super) fn see(
+        &mut self,
+        position: Position,
+        clock: Timestamp,
+        event: &ParsedEvent,
+        matches: &mut Matches,
+    ) {
+        let mut found = Vec::new();
+        self.watch.see(position, clock, event, &mut found);
+        for alert in found {
+            let rule = (alert.rule, alert.rule_version);
+            if self.tried.contains(&rule) {
+                let of_rule = matches.entry(rule).or_default();
+                of_rule.count += 1;
+                of_rule.last = of_rule.last.max(alert.time);
+                if of_rule.samples.len() < SAMPLES_MAX {
+                    of_rule.samples.push(position);
+                }
+            }
+        }
+    }
+}
