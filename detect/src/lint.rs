@@ -93,7 +93,7 @@ fn unknown_fields(
     let asked: BTreeSet<&str> = items.filter_map(|item| item.field.as_deref()).collect();
     let is_known = |field: &str| {
         let paths = sources.iter().flat_map(|source| fields::paths(source, field).names);
-        paths.into_iter().any(|path| path.contains('*') || table.get(&path).is_some())
+        paths.into_iter().any(|path| table.get(&path).is_some())
     };
     let unknown = asked.into_iter().filter(|field| !is_known(field));
     let say = |field: &str| {
