@@ -1,5 +1,7 @@
 //! The life of rules: what files and people say, what may follow, and what runs then.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use custos_detect::{
     Rulebook, parse,
     rulebook::{Move, Refusal},
@@ -40,7 +42,9 @@ impl Desk {
         let files = parsed.iter().map(|(path, text, rules)| (*path, *text, rules.as_slice()));
         let facts = self.book.read(CommitNo(self.commit), files);
         let count = facts.len();
-        facts.into_iter().for_each(|fact| self.take(fact));
+        for fact in facts {
+            self.take(fact);
+        }
         count
     }
 
@@ -125,9 +129,9 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let nameless = text("one").replace(&format!("id: {ID}\n"), "");
     let nameless = refused(&desk, Desk::wanted(shadow, None, Some(nameless)));
     assert!(nameless.to_string().contains("has no id"), "{nameless}");
-    let counting = format!(
-        "title: c\nid: 99999999-2222-4333-8444-555555555555\ncorrelation: {{type: event_count, \
-         rules: [nowhere], group-by: [user.name], timespan: 5m, condition: {{gte: 5}}}}\n"
+    let counting = String::from(
+        "title: c\nid: 99999999-2222-4333-8444-555555555555\ncorrelation: {type: event_count, \
+         rules: [nowhere], group-by: [user.name], timespan: 5m, condition: {gte: 5}}\n",
     );
     let unlinked = refused(&desk, Desk::wanted(RuleStage::Live, None, Some(counting.clone())));
     assert!(unlinked.to_string().contains("'nowhere'"), "{unlinked}");
