@@ -17,19 +17,23 @@ pub fn paths(source: &EventSource, field: &str) -> Paths {
     if is_canonical(field) {
         return Paths { names: vec![field.to_owned()], first_only: false };
     }
-    let table: &[(&str, &[&str])] = match source.product {
+    let names = match mapped(source, field) {
+        Some(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+        None => own(source).iter().map(|prefix| format!("{prefix}{field}")).collect(),
+    };
+    Paths { names, first_only: source.product == "windows" && field == "Channel" }
+}
+
+/// The canonical names of a field that Custos knows by name in events of `source`.
+pub(crate) fn mapped(source: &EventSource, field: &str) -> Option<&'static [&'static str]> {
+    let table: &[(&str, &'static [&'static str])] = match source.product {
         "windows" => WINDOWS,
         "linux" => LINUX,
         _ if source.categories.contains(&"webserver") => WEB,
         "zeek" => ZEEK,
         _ => &[],
     };
-    let row = table.iter().find(|(name, _)| *name == field);
-    let names = match row {
-        Some((_, names)) => names.iter().map(|name| (*name).to_owned()).collect(),
-        None => own(source).iter().map(|prefix| format!("{prefix}{field}")).collect(),
-    };
-    Paths { names, first_only: source.product == "windows" && field == "Channel" }
+    table.iter().find(|(name, _)| *name == field).map(|(_, names)| *names)
 }
 
 /// ECS and Custos' own names are used as they are.

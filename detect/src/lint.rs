@@ -92,8 +92,11 @@ fn unknown_fields(
     let items = searches.flat_map(|search| search.part.items());
     let asked: BTreeSet<&str> = items.filter_map(|item| item.field.as_deref()).collect();
     let is_known = |field: &str| {
-        let paths = sources.iter().flat_map(|source| fields::paths(source, field).names);
-        paths.into_iter().any(|path| table.get(&path).is_some())
+        let has_been_met = |path: &String| table.get(path).is_some();
+        sources.iter().any(|source| {
+            fields::mapped(source, field).is_some()
+                || fields::paths(source, field).names.iter().any(has_been_met)
+        })
     };
     let unknown = asked.into_iter().filter(|field| !is_known(field));
     let say = |field: &str| {

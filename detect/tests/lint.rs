@@ -8,7 +8,9 @@ const HEAD: &str = "title: t\nid: 11111111-2222-4333-8444-555555555555\nlogsourc
 /// The warnings of a rule with this detection, beside a live rule with that one.
 fn warnings(detection: &str, live: &str) -> Vec<String> {
     let table = FieldTable::new();
-    table.intern("process.executable");
+    for met in ["Image", "User"] {
+        table.intern(&format!("winlog.event_data.{met}"));
+    }
     let others = format!("title: other\nid: o\nlogsource: {{product: windows}}\n{live}");
     let others = if live.is_empty() { Vec::new() } else { parse(&others, "o.yml").rules };
     let parsed = lint(&format!("{HEAD}{detection}"), "", &others, &table);
@@ -27,9 +29,9 @@ fn check(detection: &str, live: &str, expected: &[&str]) {
 #[test]
 fn fields_that_nothing_has_are_told_with_their_place() {
     check(
-        "detection:\n    s:\n        Image: a\n        Imgae|endswith: b\n    condition: s\n",
+        "detection:\n    s:\n        EventID: 1\n        Image: a\n        Imgae|endswith: b\n    condition: s\n",
         "",
-        &["7:9 no event and no other rule had a field 'Imgae'"],
+        &["8:9 no event and no other rule had a field 'Imgae'"],
     );
 }
 

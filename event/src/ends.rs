@@ -22,6 +22,11 @@ impl Ends {
         found.map_or(Seq(0), |(_, _, end)| *end)
     }
 
+    /// Each log that holds something, with the place after its last record.
+    pub fn iter(&self) -> impl Iterator<Item = (LogId, Partition, Seq)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// Whether a record was there.
     pub fn hold(&self, at: Position) -> bool {
         at.seq < self.of(at.log, at.partition)

@@ -9,7 +9,7 @@ use crate::{
     shared::Shared,
     stream::{Segment, Stream},
 };
-use custos_event::{Commit, CommitNo, Cursor, Entry, Seq};
+use custos_event::{Commit, CommitNo, Cursor, Ends, Entry, Seq};
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
@@ -105,6 +105,30 @@ impl Follower {
         }
         Ok(commits)
     }
+}
+
+/// The place that each log's first record after a commit takes. Where that record is gone or damaged: of the first
+/// one behind it that reads.
+pub(crate) fn ends_after(shared: &Arc<Shared>, commit: CommitNo) -> Result<Ends, StoreError> {
+    // The ends first: what is appended meanwhile then is found, or begins at them.
+    let streams: Vec<_> = shared.all_streams().into_iter().map(|it| (it.next_seq(), it)).collect();
+    let through = shared.ring.last();
+    let mut ends = Ends::default();
+    for (end, stream) in streams {
+        let (log, partition) = stream.id;
+        let mut tail = Tail::new(shared, stream, commit, through);
+        let mut passed = HashSet::new();
+        let next = loop {
+            match tail.front(&mut passed) {
+                Ok(next) => break next,
+                Err(StoreError::Lost { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let first = next.and(tail.ready.front()).map(|commit| commit.first);
+        ends.reach(log, partition, first.unwrap_or(end));
+    }
+    Ok(ends)
 }
 
 /// One log's commits from a place on, read from the disk.

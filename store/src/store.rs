@@ -6,7 +6,7 @@ use crate::{
     checkpoint,
     disk::{Disk, Lock},
     error::StoreError,
-    follow::Follower,
+    follow::{Follower, ends_after},
     keeper::{self, Pending},
     keys::Keyring,
     note::Checkpoint,
@@ -142,6 +142,12 @@ impl Store {
     pub fn ends(&self) -> Ends {
         let streams = self.0.shared.all_streams();
         streams.iter().map(|stream| (stream.id.0, stream.id.1, stream.next_seq())).collect()
+    }
+
+    /// The same as it was after a commit: the places of the first records behind it. Where such a record is gone or
+    /// damaged, of the next that reads.
+    pub fn ends_after(&self, commit: CommitNo) -> Result<Ends, StoreError> {
+        ends_after(&self.0.shared, commit)
     }
 
     /// The logs that hold something, with their partitions.

@@ -5,7 +5,9 @@
 mod common;
 
 use common::*;
-use custos_event::{Append, Cursor, LogId, Partition, Position, Seq, commit::LogReader};
+use custos_event::{
+    Append, CommitNo, Cursor, Ends, LogId, Partition, Position, Seq, commit::LogReader,
+};
 use custos_store::{Store, StoreError, VerifyOptions, verify};
 use std::time::Duration;
 
@@ -45,6 +47,31 @@ fn what_was_appended_is_read_followed_and_found_again_after_a_restart() {
         .unwrap();
     let expected: Vec<(u64, &[u8])> = vec![(1, b"bb"), (2, b""), (3, b"d"), (4, b"e")];
     assert!(seen.iter().map(|(seq, bytes)| (*seq, &bytes[..])).eq(expected));
+}
+
+#[test]
+fn the_ends_of_the_logs_after_each_commit_are_those_that_were_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let mut after = vec![store.ends()];
+    for n in 0..40_u8 {
+        let records = vec!["r"; usize::from(n % 4 + 1)];
+        let log = if n < 30 { LogId(n % 3) } else { LogId::TELEMETRY };
+        store.append_blocking(append(log, &records)).unwrap();
+        after.push(store.ends());
+    }
+    let same = |store: &Store| {
+        for (commit, known) in (0..).map(CommitNo).zip(&after) {
+            let found = store.ends_after(commit).unwrap();
+            for log in (0..3).map(LogId) {
+                let of = |ends: &Ends| ends.of(log, Partition(0));
+                assert_eq!(of(&found), of(known), "{log:?} after {commit}");
+            }
+        }
+    };
+    same(&store);
+    store.close().unwrap();
+    same(&Store::open(dir.path(), options()).unwrap().0);
 }
 
 #[test]

@@ -14,23 +14,29 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// "This version of this rule saw every event from `first` to `last`."
+/// "This version of this rule saw every event of these stretches."
 #[derive(Serialize, ToSchema)]
 #[schema(as = RuleCoverage)]
 pub(crate) struct Coverage {
     /// SHA-256 of what the live text means.
     version: String,
-    /// Absent where no event came yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    first: Option<Position>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    last: Option<Position>,
-    /// What between them it did not see; usually nothing.
+    /// How many events.
+    events: u64,
+    /// One of each log of telemetry; none where no event came yet.
+    stretches: Vec<CoveredStretch>,
+    /// What in them it did not see; usually nothing.
     gaps: Vec<String>,
     /// Events that wait to be evaluated.
     lag_events: u64,
+}
+
+/// Both ends included.
+#[derive(Serialize, ToSchema)]
+struct CoveredStretch {
+    #[schema(value_type = String)]
+    first: Position,
+    #[schema(value_type = String)]
+    last: Position,
 }
 
 /// Of a rule that is live.
@@ -84,8 +90,11 @@ pub(crate) fn all_covered(views: &Views, store: &Store) -> anyhow::Result<AllCov
 
 impl Coverage {
     fn new(version: String, certificate: Certificate) -> Self {
-        let (first, last) = certificate.events.unzip();
-        Self { version, first, last, gaps: certificate.gaps, lag_events: certificate.lag }
+        let Certificate { events, gaps, lag: lag_events } = certificate;
+        let stretches = events.into_iter().map(|(first, last)| CoveredStretch { first, last });
+        let stretches: Vec<_> = stretches.collect();
+        let events = stretches.iter().map(|it| it.last.seq.0 - it.first.seq.0 + 1).sum();
+        Self { version, events, stretches, gaps, lag_events }
     }
 }
 

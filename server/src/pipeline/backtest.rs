@@ -3,12 +3,11 @@
 //! They begin with nothing at the first event of the stretch, as if they had been put live there. Nothing is
 //! written.
 
-use super::{follow::events, recall};
+use super::follow::events;
 use crate::{clock::Stopwatch, privacy};
 use custos_detect::{Ruleset, Watch, rule::Rule};
 use custos_event::{
-    Alert, Commit, CommitNo, Cursor, FieldTable, Flags, LogId, Parser, Partition, Position, RuleId,
-    Seq, Timestamp,
+    Alert, Commit, CommitNo, Cursor, FieldTable, Flags, Parser, Position, RuleId, Timestamp,
 };
 use custos_store::{Store, StoreError};
 use std::{
@@ -188,17 +187,15 @@ fn bounds(store: &Store, stretch: Stretch) -> anyhow::Result<(CommitNo, CommitNo
     let until = |at: Timestamp| crate::projection::past::last_until(store, Timestamp(at.0 - 1));
     let end = stretch.to.map_or(Ok(store.last_commit()), until)?;
     let after = stretch.from.map_or(Ok(CommitNo(0)), until)?;
-    let total = recall::first_event(store, end.next(), store.last_commit())?
-        .map_or_else(|| store.next_seq(LogId::TELEMETRY, Partition::default()), |at| at.seq);
-    let oldest = Seq(total.0.saturating_sub(stretch.events_max));
-    // The last commit whose successor's first event is no younger than wanted.
+    let oldest = store.ends_after(end)?.events().saturating_sub(stretch.events_max);
+    // The last commit with at most so many events up to it.
     let (mut low, mut high) = (after.0, end.0);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
-        let first = recall::first_event(store, CommitNo(middle + 1), end)?;
-        match first {
-            Some(first) if first.seq <= oldest => low = middle,
-            _ => high = middle - 1,
+        if store.ends_after(CommitNo(middle))?.events() <= oldest {
+            low = middle;
+        } else {
+            high = middle - 1;
         }
     }
     Ok((CommitNo(low), end))

@@ -1,7 +1,6 @@
 //! Which commits the rules have seen, and what of the log nobody could read: what coverage is proven by.
 
-use crate::pipeline::recall::first_event;
-use custos_event::{CommitNo, Fact, LogId, Partition, Position, Seq};
+use custos_event::{CommitNo, Fact, LogId, Position, Seq};
 use custos_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ pub(crate) struct Seen {
     /// First and last commit of what was evaluated without a break.
     stretches: Vec<(CommitNo, CommitNo)>,
     /// Places of events that could not be read.
-    lost: Vec<(Seq, Seq)>,
+    lost: Vec<(LogId, Seq, Seq)>,
     /// Of either, what found no room.
     pub(crate) untold: u64,
 }
@@ -21,8 +20,8 @@ pub(crate) struct Seen {
 /// "These rules saw everything from here to there."
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
-    /// The first and the last event; none where none came yet.
-    pub(crate) events: Option<(Position, Position)>,
+    /// Of each log of telemetry the first and the last event; none where none came yet.
+    pub(crate) events: Vec<(Position, Position)>,
     pub(crate) gaps: Vec<String>,
     /// Events that wait to be evaluated.
     pub(crate) lag: u64,
@@ -39,9 +38,11 @@ impl Seen {
             } else {
                 self.untold += 1;
             }
-        } else if let Fact::RangeQuarantined { log: LogId::TELEMETRY, first, last, .. } = fact {
+        } else if let Fact::RangeQuarantined { log, first, last, .. } = fact
+            && log.is_telemetry()
+        {
             if self.lost.len() < KEPT_MAX {
-                self.lost.push((*first, *last));
+                self.lost.push((*log, *first, *last));
             } else {
                 self.untold += 1;
             }
@@ -58,26 +59,28 @@ impl Seen {
         store: &Store,
         after: CommitNo,
     ) -> anyhow::Result<Certificate> {
-        let end = self.last();
-        let total = store.next_seq(LogId::TELEMETRY, Partition::default());
-        let first = if end > after { first_event(store, after.next(), end)? } else { None };
-        let Some(first) = first else {
-            let waiting = first_event(store, end.max(after).next(), store.last_commit())?;
-            let lag = waiting.map_or(0, |at| total.0.saturating_sub(at.seq.0));
-            return Ok(Certificate { events: None, gaps: Vec::new(), lag });
-        };
-        let next = first_event(store, end.next(), store.last_commit())?;
-        let behind = next.map_or(total, |at| at.seq);
-        let last = Position { seq: Seq(behind.0.saturating_sub(1)), ..first };
+        let end = self.last().max(after);
+        let (from, to) = (store.ends_after(after)?, store.ends_after(end)?);
+        let lag = store.ends().events().saturating_sub(to.events());
+        let seen = to.iter().filter_map(|(log, partition, behind)| {
+            let (first, last) = (from.of(log, partition), Seq(behind.0.checked_sub(1)?));
+            let at = |seq| Position { log, partition, seq };
+            (log.is_telemetry() && first <= last).then(|| (at(first), at(last)))
+        });
+        let events: Vec<_> = seen.collect();
         let commits = self.stretches.windows(2).filter_map(|pair| {
             let ((_, before), (from, _)) = (pair.first()?, pair.get(1)?);
             let (gap, to) = (before.next(), CommitNo(from.0.saturating_sub(1)));
             (to > after).then(|| format!("commits {gap} to {to} were not evaluated"))
         });
-        let unread = self.lost.iter().filter(|(_, end)| *end >= first.seq);
-        let unread = unread.map(|(from, to)| format!("events {from} to {to} could not be read"));
+        let held = |log: LogId, end: Seq| {
+            events.iter().any(|(first, _)| first.log == log && end >= first.seq)
+        };
+        let unread = self.lost.iter().filter(|(log, _, end)| held(*log, *end));
+        let unread = unread
+            .map(|(log, from, to)| format!("events {from} to {to} of log {log} could not be read"));
         let untold = (self.untold > 0).then(|| format!("{} more are not listed", self.untold));
         let gaps = commits.chain(unread).chain(untold).collect();
-        Ok(Certificate { events: Some((first, last)), gaps, lag: total.0.saturating_sub(behind.0) })
+        Ok(Certificate { events, gaps, lag })
     }
 }

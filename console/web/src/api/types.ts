@@ -179,7 +179,9 @@ export interface RuleDetail extends RuleSummary {
   key?: string;
   versions?: RuleVersion[];
   history?: { at: string; by: string; to: RuleStage; version: string; reason: string }[];
-  coverage?: { version: string; first?: string; last?: string; gaps: string[]; lag_events: number };
+  coverage?: {
+    version: string; events: number; stretches: { first: string; last: string }[]; gaps: string[]; lag_events: number;
+  };
 }
 
 interface LintProblem {

@@ -46,10 +46,15 @@ impl Coverage {
             }
             let word = |name: &str| rule[name].as_str().unwrap_or("-").to_owned();
             let version = word("version").chars().take(12).collect::<String>();
-            let (id, first, last) = (word("rule"), word("first"), word("last"));
-            let lag = &rule["lag_events"];
+            let stretch = |it: &Value| {
+                let end = |name: &str| it[name].as_str().unwrap_or("-").to_owned();
+                format!(", {} to {}", end("first"), end("last"))
+            };
+            let stretches = rule["stretches"].as_array().into_iter().flatten();
+            let stretches: String = stretches.map(stretch).collect();
+            let (id, events, lag) = (word("rule"), &rule["events"], &rule["lag_events"]);
             output.text(&format!(
-                "{id} {version} saw {first} to {last}, {missing} gaps, lag {lag}"
+                "{id} {version} saw {events} events{stretches}; {missing} gaps, lag {lag}"
             ))?;
         }
         output.flush()?;

@@ -19,7 +19,7 @@ export const rules = {
   "rules.toHint.retired": "It stops running, live and in shadow. It can be taken back.",
   "rules.reason": "Why? It stands in the journal.",
   "rules.coverage": "Coverage",
-  "rules.saw": "This version saw",
+  "rules.saw": "This version saw {n} events",
   "rules.sawNone": "It saw no event yet",
   "rules.noGaps": "no gaps",
   "rules.gaps": "{n} gaps",

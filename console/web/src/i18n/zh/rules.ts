@@ -19,7 +19,7 @@ export const rules = {
   "rules.toHint.retired": "停止运行（包括试运行），之后可以恢复。",
   "rules.reason": "原因（将写入日志）",
   "rules.coverage": "覆盖情况",
-  "rules.saw": "此版本已检查",
+  "rules.saw": "此版本已检查 {n} 条事件",
   "rules.sawNone": "尚未检查任何事件",
   "rules.noGaps": "无缺口",
   "rules.gaps": "{n} 处缺口",

@@ -84,7 +84,8 @@ function Covered({ rule }: { rule: RuleDetail }) {
   if (!seen) return null;
   return (
     <div><dt>{t("rules.coverage")}</dt><dd>
-      {seen.first ? <>{t("rules.saw")} <code>{seen.first}</code> … <code>{seen.last}</code></> : t("rules.sawNone")}
+      {seen.events > 0 ? t("rules.saw", { n: n(seen.events) }) : t("rules.sawNone")}
+      {seen.stretches.map(({ first, last }) => <span key={first}> <code>{first}</code> … <code>{last}</code></span>)}
       {"; "}{seen.gaps.length === 0 ? t("rules.noGaps") : t("rules.gaps", { n: seen.gaps.length })}
       {"; "}{t("rules.lag", { n: n(seen.lag_events) })}
       {seen.gaps.map((gap) => <p key={gap} className="quiet"><Outside text={gap} /></p>)}
