@@ -124,6 +124,7 @@ fn place(text: &str, key: &str) -> Option<(u32, u32)> {
     };
     text.lines().zip(1_u32..).find_map(|(line, number)| {
         let (column, _) = line.match_indices(key).find(|(column, _)| is_key(line, *column))?;
-        Some((number, u32::try_from(column + 1).unwrap_or(u32::MAX)))
+        let before = line.get(..column).unwrap_or_default().chars().count();
+        Some((number, u32::try_from(before + 1).unwrap_or(u32::MAX)))
     })
 }

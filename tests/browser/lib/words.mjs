@@ -1,14 +1,18 @@
 // The console's own catalogues, so that a test looks for what a person reads, in either language.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
-function read(path) {
-  const text = readFileSync(new URL(`../../../console/web/src/i18n/${path}.ts`, import.meta.url), "utf8");
+function read(file) {
+  const text = readFileSync(file, "utf8");
   const lines = text.split("\n").filter((line) => /^ {2}"[^"]+": ".*",$/.test(line));
   return JSON.parse(`{${lines.map((line) => line.trim()).join("").replace(/,$/, "")}}`);
 }
 
 const catalogues = Object.fromEntries(
-  ["en", "zh"].map((language) => [language, { ...read(`${language}/frame`), ...read(`${language}/work`) }]),
+  ["en", "zh"].map((language) => {
+    const folder = new URL(`../../../console/web/src/i18n/${language}/`, import.meta.url);
+    const files = readdirSync(folder).filter((name) => name !== "index.ts");
+    return [language, Object.assign({}, ...files.map((name) => read(new URL(name, folder))))];
+  }),
 );
 
 /** The text of a key, with its values. */

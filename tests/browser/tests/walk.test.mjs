@@ -196,6 +196,39 @@ for (const language of ["en", "zh"]) {
       await row.waitFor({ state: "detached" });
     });
 
+    test("a rule's mistake stands in its line, a backtest says what it would find, a draft is kept", async () => {
+      const { rules } = (await ask(page, "GET", "/rules")).body;
+      const hit = [...rules].sort((a, b) => b.hits - a.hits)[0];
+      const { text } = (await ask(page, "GET", `/rules/${hit.id}`)).body;
+      await page.goto(`${server.base}/rules/edit?rule=${encodeURIComponent(hit.id)}`);
+      const editor = page.getByRole("textbox", { name: t("rules.text") });
+      await editor.getByText(hit.title, { exact: false }).first().waitFor();
+      const write = async (whole) => {
+        await editor.press("ControlOrMeta+a");
+        await editor.press("Delete");
+        await page.keyboard.insertText(whole);
+      };
+      await write(text.replace(/^(\s*condition:).*$/mu, "$1 nothing_of_this_name"));
+      await page.locator(".cm-lint-marker-error").first().waitFor();
+      assert.ok(await page.getByRole("button", { name: t("rules.to.live"), exact: true }).isDisabled());
+      await write(text.replace(/^level: .*$/mu, "level: informational"));
+      await page.getByText(t("rules.sound")).waitFor();
+      await page.getByRole("button", { name: t("rules.backtest"), exact: true }).click();
+      await page.getByRole("heading", { name: t("rules.samples") }).waitFor();
+      await clean("rule editor");
+      await page.getByRole("button", { name: t("rules.to.draft"), exact: true }).click();
+      const dialog = page.getByRole("dialog");
+      await dialog.getByRole("textbox").fill("less loud");
+      await clean("moving a rule");
+      await dialog.getByRole("button", { name: t("rules.to.draft"), exact: true }).click();
+      await page.waitForURL(new RegExp(`/rules/${hit.id}$`, "u"));
+      const kept = (await ask(page, "GET", `/rules/${hit.id}`)).body;
+      assert.ok(kept.versions.some((version) => version.stages.includes("draft")), JSON.stringify(kept.versions));
+      assert.equal(kept.stage, "live");
+      assert.ok(kept.history.some((move) => move.reason === "less loud" && move.by.includes("mei.lin")), JSON.stringify(kept.history));
+      await clean("rule with a draft");
+    });
+
     test("sources balance, rules show their text", async () => {
       await go("nav.sources");
       await page.getByText(t("sources.even")).waitFor();

@@ -149,7 +149,8 @@ export interface RuleSummary {
   id: string;
   title: string;
   title_zh?: string;
-  level: Level;
+  /** Of what alone raises no alert it is empty. */
+  level: Level | "";
   status: string;
   path: string;
   tags: string[];
@@ -184,7 +185,7 @@ export interface RuleDetail extends RuleSummary {
   };
 }
 
-interface LintProblem {
+export interface LintProblem {
   line: number;
   column: number;
   message: string;

@@ -10,7 +10,6 @@ import { IncidentsPage } from "../pages/incidents/IncidentsPage";
 import { IntegrityPage } from "../pages/IntegrityPage";
 import { OverviewPage } from "../pages/OverviewPage";
 import { PrivacyPage } from "../pages/PrivacyPage";
-import { RuleEditor } from "../pages/rules/RuleEditor";
 import { RulesPage } from "../pages/rules/RulesPage";
 import { SignInPage } from "../pages/SignInPage";
 import { SourcesPage } from "../pages/SourcesPage";
@@ -21,8 +20,9 @@ import { Frame } from "./Frame";
 import { LiveProvider } from "./live";
 import { SignedProvider, useSessionQuery } from "./session";
 
-// The editor of the query bar is a third of the code; who starts on Alerts need not wait for it.
+// The editor of query bar and rules is a third of the code; who starts on Alerts need not wait for it.
 const SearchPage = lazy(() => import("../pages/search/SearchPage").then((page) => ({ default: page.SearchPage })));
+const RuleEditor = lazy(() => import("../pages/rules/RuleEditor").then((page) => ({ default: page.RuleEditor })));
 
 function Pages() {
   return (

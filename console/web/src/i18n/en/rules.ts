@@ -1,10 +1,10 @@
 // English: rules, their life, and trying them.
 export const rules = {
-  "ruleStage.draft": "draft",
-  "ruleStage.shadow": "in shadow",
-  "ruleStage.live": "live",
-  "ruleStage.retired": "retired",
-  "ruleStage.file": "as in its file",
+  "ruleStage.draft": "Draft",
+  "ruleStage.shadow": "In shadow",
+  "ruleStage.live": "Live",
+  "ruleStage.retired": "Retired",
+  "ruleStage.file": "As in its file",
   "rules.moved": "The rule was moved",
   "rules.edit": "Edit",
   "rules.new": "New rule",

@@ -1,7 +1,7 @@
 // A rule before it runs: its text, what is doubtful about it, what it would have found, and where it goes next.
-import { Button, Group, Select, Textarea } from "@mantine/core";
+import { Button, Group, Select } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { get, post } from "../../api/client";
 import type { BacktestAnswer, LintAnswer, RuleDetail, RuleDiffAnswer, RuleStage } from "../../api/types";
@@ -12,6 +12,7 @@ import { ErrorNote } from "../../ui/notes";
 import { Chip, Outside, Page, Stamp } from "../../ui/parts";
 import { ReasonDialog } from "../../ui/ReasonDialog";
 import { useAct } from "../../ui/useAct";
+import { RuleText, type Found, type RuleTextHandle } from "./RuleText";
 
 /** A pause in typing after which the text is read: shorter than a person waits for, longer than between two keys. */
 const PAUSE_MILLIS = 350;
@@ -25,23 +26,22 @@ function usePaused(text: string): string {
   return paused;
 }
 
-function Problems({ answer, onLine }: { answer: LintAnswer; onLine: (line: number) => void }) {
+function Problems({ all, onShow }: { all: Found[]; onShow: (problem: Found) => void }) {
   const { t } = useSpeech();
-  const all = [...answer.errors.map((it) => ({ ...it, bad: true })), ...answer.warnings.map((it) => ({ ...it, bad: false }))];
   if (all.length === 0) return <p className="quiet">{t("rules.sound")}</p>;
   return (
     <ul className="rule-versions">
       {all.map((it) => (
         <li key={`${it.line} ${it.column} ${it.message}`}>
           <Chip tone={it.bad ? "bad" : "warn"}>{t(it.bad ? "rules.error" : "rules.warning")}</Chip>{" "}
-          <button type="button" className="as-link" onClick={() => onLine(it.line)}>{t("rules.line", { n: it.line })}</button>: <Outside text={it.message} />
+          <button type="button" className="as-link" onClick={() => onShow(it)}>{t("rules.line", { n: it.line })}</button>: <Outside text={it.message} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Found({ answer }: { answer: BacktestAnswer }) {
+function WouldFind({ answer }: { answer: BacktestAnswer }) {
   const { t, n } = useSpeech();
   const days = new Map<string, number>();
   for (const { day, matches } of answer.days) days.set(day, (days.get(day) ?? 0) + matches);
@@ -91,7 +91,7 @@ export function RuleEditor() {
   const { can } = useSigned();
   const [url] = useUrl();
   const [, go] = useLocation();
-  const area = useRef<HTMLTextAreaElement>(null);
+  const editor = useRef<RuleTextHandle>(null);
   const known = useQuery({ queryKey: ["rules", "one", url.rule], queryFn: ({ signal }) => get<RuleDetail>(`/rules/${encodeURIComponent(url.rule ?? "")}`, {}, signal), enabled: Boolean(url.rule) });
   const from = known.data?.versions?.find((it) => it.version === url.version)?.text ?? known.data?.text;
   const [text, setText] = useState("");
@@ -111,21 +111,23 @@ export function RuleEditor() {
     stale: ["rules", "alerts"],
     then: () => go(`/rules/${encodeURIComponent(lint.data?.rules[0]?.id ?? url.rule ?? "")}`),
   });
-  const toLine = (line: number) => {
-    const start = text.split("\n").slice(0, line - 1).reduce((sum, it) => sum + it.length + 1, 0);
-    area.current?.focus();
-    area.current?.setSelectionRange(start, start + (text.split("\n")[line - 1]?.length ?? 0));
-  };
+  const problems = useMemo((): Found[] => {
+    const { errors = [], warnings = [] } = lint.data ?? {};
+    return [...errors.map((it) => ({ ...it, bad: true })), ...warnings.map((it) => ({ ...it, bad: false }))];
+  }, [lint.data]);
   const ready = lint.data?.valid === true && paused === text;
   const isKnown = lint.data?.rules.some((rule) => rule.known) ?? false;
   return (
     <Page title={t(url.rule ? "rules.editTitle" : "rules.newTitle")}>
       <div className="rule-bench">
         <section>
-          <Textarea ref={area} className="rule-edit" label={t("rules.text")} value={text} onChange={(event) => setText(event.currentTarget.value)} autosize minRows={18} maxRows={34} spellCheck={false} placeholder={t("rules.paste")} />
+          <div>
+            <h2 className="label">{t("rules.text")}</h2>
+            <RuleText ref={editor} text={text} label={t("rules.text")} hint={t("rules.paste")} problems={problems} onChange={setText} />
+          </div>
           {known.isError ? <ErrorNote error={known.error} /> : null}
           {lint.isError ? <ErrorNote error={lint.error} /> : null}
-          <div aria-live="polite">{lint.data ? <Problems answer={lint.data} onLine={toLine} /> : null}</div>
+          <div aria-live="polite">{lint.data ? <Problems all={problems} onShow={(problem) => editor.current?.show(problem)} /> : null}</div>
           {can("manage_rules") ? (
             <Group gap={6}>
               {(["draft", "shadow", "live"] as const).map((stage) => <Button key={stage} variant={stage === "live" ? "filled" : "default"} disabled={!ready} onClick={() => setAsking(stage)}>{t(`rules.to.${stage}`)}</Button>)}
@@ -142,7 +144,7 @@ export function RuleEditor() {
           {diff.isError ? <ErrorNote error={diff.error} /> : null}
           <div aria-live="polite">
             {diff.data ? <Difference answer={diff.data} /> : null}
-            {backtest.data ? <Found answer={backtest.data} /> : <p className="quiet">{t("rules.backtestHint")}</p>}
+            {backtest.data ? <WouldFind answer={backtest.data} /> : <p className="quiet">{t("rules.backtestHint")}</p>}
           </div>
         </section>
       </div>

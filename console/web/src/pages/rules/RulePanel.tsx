@@ -116,7 +116,7 @@ export function RulePanel({ id, onClose }: { id: string; onClose: () => void }) 
       <header className="flyout-head">
         <div className="flyout-title">
           <h2>{rule ? <Outside text={titled(rule)} /> : t("alert.rule")}</h2>
-          {rule ? <div className="line"><Severity level={rule.level} /><StageChip stage={rule.stage} /><Chip>{term("ruleStatus", rule.status)}</Chip><span className="quiet">{logsourceText(rule)}</span></div> : null}
+          {rule ? <div className="line">{rule.level ? <Severity level={rule.level} /> : null}<StageChip stage={rule.stage} /><Chip>{term("ruleStatus", rule.status)}</Chip><span className="quiet">{logsourceText(rule)}</span></div> : null}
         </div>
         <ActionIcon onClick={onClose} aria-label={t("action.close")}><IconClose size={16} /></ActionIcon>
       </header>

@@ -65,7 +65,7 @@ export function RulesPage() {
               <tbody>
                 {shown.map((rule) => (
                   <tr key={rule.id + rule.path} className={rule.id === id ? "click row-open" : "click"} onClick={() => show(rule.id)}>
-                    <td><Severity level={rule.level} /></td>
+                    <td>{rule.level ? <Severity level={rule.level} /> : <span className="quiet">–</span>}</td>
                     <td><button type="button" className="as-link" onClick={(event) => (event.stopPropagation(), show(rule.id))}><Outside text={titled(rule)} /></button>{rule.valid ? null : <> <Chip tone="bad">{t("rules.invalid")}</Chip></>}{rule.stage === "live" ? null : <> <StageChip stage={rule.stage} /></>}{rule.also?.map((stage) => <span key={stage}> <StageChip stage={stage} /></span>)}</td>
                     <td className="quiet wide-only">{logsourceText(rule)}</td>
                     <td className="num">{n(rule.hits)}</td>
