@@ -3,9 +3,11 @@
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
 //! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
-//! (matches counted, and alerts from a log), [`mod@rulebook`] (which rules run where).
+//! (matches counted, and alerts from a log), [`mod@rulebook`] (which rules run where), [`cases`]
+//! (what a rule is held against).
 
 pub mod alert;
+pub mod cases;
 mod compile;
 pub mod correlate;
 mod engine;

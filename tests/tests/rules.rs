@@ -8,94 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A rule's cases: `<rule>.cases.yml`, in the plain form that rules/README.md shows.
-#[derive(Debug, Default)]
-struct Cases {
-    source: String,
-    fires: Vec<Case>,
-    near_misses: Vec<Case>,
-}
-
-/// The lines of one case: one, or for a correlation those that count together.
-type Case = Vec<String>;
-
-/// When the first event of a correlation's case happens: 2026-11-10T10:00:00Z. All of a case's events have to
-/// be past: those to come count as five minutes ahead.
-const FIRST_AT: i64 = 1_794_304_800;
-
-impl Cases {
-    /// Reads the three keys, and lists of single-quoted lines and of steps; nothing else of YAML.
-    fn parse(text: &str) -> Result<Self> {
-        let mut cases = Self::default();
-        let (mut list, mut several, mut secs) = ("", false, 0);
-        for line in text.lines() {
-            let words = line.trim();
-            if words.is_empty() || words.starts_with('#') {
-                continue;
-            }
-            if let Some(source) = words.strip_prefix("source: ") {
-                source.clone_into(&mut cases.source);
-                continue;
-            }
-            let Some(item) = words.strip_prefix('-').map(str::trim) else {
-                list = words.strip_suffix(':').with_context(|| format!("cannot read: {line}"))?;
-                several = false;
-                continue;
-            };
-            let known = match list {
-                "fires" => &mut cases.fires,
-                "near_misses" => &mut cases.near_misses,
-                _ => anyhow::bail!("unknown list '{list}' before: {line}"),
-            };
-            if item.is_empty() {
-                known.push(Case::new());
-                (several, secs) = (true, 0);
-                continue;
-            }
-            let case = match known.last_mut().filter(|_| several) {
-                Some(case) => case,
-                None => known.push_mut(Case::new()),
-            };
-            step(item, case, &mut secs).with_context(|| format!("cannot read: {line}"))?;
-        }
-        Ok(cases)
-    }
-
-    fn of(rule: &Path) -> Result<Self> {
-        let file = rule.with_extension("cases.yml");
-        let name = || format!("the cases of {}", rule.display());
-        let text = fs::read_to_string(&file).with_context(name)?;
-        Self::parse(&text).with_context(name)
-    }
-}
-
-/// Adds the lines of `'LINE'` or of `N times, S seconds apart: 'LINE'`. In the latter, `{time}` and
-/// `{epoch}` stand for each event's time and `{n}` for its number in the case; `secs` is the next one's.
-fn step(item: &str, case: &mut Case, secs: &mut i64) -> Result<()> {
-    let (how, line) = item.split_once('\'').context("no quoted line")?;
-    let line = line.strip_suffix('\'').context("no closing quote")?.replace("''", "'");
-    if how.is_empty() {
-        case.push(line);
-        return Ok(());
-    }
-    let words: Vec<&str> = how.split_whitespace().collect();
-    let [times, "times,", apart, "seconds", "apart:"] = words[..] else {
-        anyhow::bail!("neither a line nor 'N times, S seconds apart'");
-    };
-    for _ in 0..times.parse::<u32>()? {
-        let at = FIRST_AT + *secs;
-        let day = FIRST_AT.div_euclid(86_400) * 86_400;
-        let (days, of_day) = ((at - day) / 86_400, (at - day) % 86_400);
-        let (hour, minute) = (of_day / 3_600, of_day / 60 % 60);
-        let time = format!("2026-11-{:02}T{hour:02}:{minute:02}:{:02}Z", 10 + days, of_day % 60);
-        let number = (case.len() + 1).to_string();
-        let line = line.replace("{time}", &time).replace("{epoch}", &format!("{at}.0"));
-        case.push(line.replace("{n}", &number));
-        *secs += apart.parse::<i64>()?;
-    }
-    Ok(())
-}
-
 /// Every rule file, in order.
 fn rules() -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -156,33 +68,41 @@ fn every_detection_is_accepted_without_a_warning() -> Result<()> {
 
 #[test]
 fn every_detection_fires_on_its_cases_and_on_no_near_miss() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let mut findings = Vec::new();
-    for rule in rules()? {
-        let cases = Cases::of(&rule)?;
-        let name = rule.display();
-        ensure!(!cases.fires.is_empty(), "{name} has no case that fires");
-        ensure!(cases.near_misses.len() >= 2, "{name} has fewer than two near misses");
-        let file = folder.path().join("events.log");
-        let hits = cases.fires.iter().map(|case| (case, true));
-        for (case, is_hit) in hits.chain(cases.near_misses.iter().map(|case| (case, false))) {
-            fs::write(&file, case.join("\n"))?;
-            let words = ["rules", "run", "--source", &cases.source, "--rules"].map(Path::new);
-            let words = words.into_iter().chain([rule.as_path(), Path::new("--strict"), &file]);
-            let ran = run(words)?.done()?;
-            let undecodable = ran.stderr.lines().filter(|line| line.contains("events.log"));
-            findings.extend(undecodable.map(|line| format!("{name}: {line}")));
-            let fired: Vec<_> =
-                ran.json()?.iter().filter_map(|hit| hit["event"].as_u64()).collect();
-            // Exactly the last line makes it fire, and not one line less.
-            let last = u64::try_from(case.len())? - 1;
-            if fired != [last][..usize::from(is_hit)] {
-                let first = &case[0];
-                findings.push(format!("{name} fires on lines {fired:?} of the case of {first}"));
-            }
-        }
+    let folder = root().join("rules/detections");
+    let words = ["rules", "test", "--strict", "--json", &folder.to_string_lossy()];
+    let told = run(words)?.done()?.json()?;
+    let (sums, verdicts) = told.split_last().context("nothing was told")?;
+    ensure!(sums["passed"] == rules()?.len(), "{sums}");
+    for verdict in verdicts {
+        let (fires, misses) = (verdict["fires"].as_u64(), verdict["near_misses"].as_u64());
+        ensure!(fires >= Some(1) && misses >= Some(2), "too few cases: {verdict}");
     }
-    ensure!(findings.is_empty(), "{}", findings.join("\n"));
+    Ok(())
+}
+
+/// What a rule's cases must not let pass: each of these is broken in another way.
+#[test]
+fn a_rule_that_stands_its_cases_otherwise_is_told_with_the_case() -> Result<()> {
+    const RULE: &str = "title: t\nid: a\nlogsource: {product: custos, category: physical_access}\n\
+        detection: {s: {custos.access.forced: true}, condition: s}\nlevel: low\n";
+    let folder = tempfile::tempdir()?;
+    let door = |forced: bool| format!("'{{\"door\":\"d\",\"forced\":{forced}}}'");
+    let cases = [
+        (format!("fires: [{}]\nnear_misses: [{}]\n", door(true), door(false)), ""),
+        (format!("fires:\n    - {}\n", door(false)), "line 2: it does not fire"),
+        (format!("near_misses:\n    - {}\n", door(true)), "line 2: a near miss, but it fires"),
+        (format!("fires: [[{}, {}]]\n", door(true), door(false)), "not on the last one (2) alone"),
+        ("source: moon\nfires: ['a']\n".to_owned(), "unknown source 'moon'"),
+        ("fire: ['a']\n".to_owned(), "did you mean 'fires'?"),
+    ];
+    for (nth, (cases, expected)) in cases.iter().enumerate() {
+        let rule = folder.path().join(format!("r{nth}.yml"));
+        fs::write(&rule, RULE)?;
+        fs::write(rule.with_extension("cases.yml"), cases)?;
+        let ran = run(["rules".as_ref(), "test".as_ref(), rule.as_os_str()])?;
+        ensure!(ran.code() == Some(i32::from(!expected.is_empty())), "{cases}: {}", ran.stderr);
+        ensure!(ran.stderr.contains(expected), "{cases}: {}", ran.stderr);
+    }
     Ok(())
 }
 

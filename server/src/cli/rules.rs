@@ -9,6 +9,7 @@ mod import;
 mod life;
 mod place;
 mod run;
+mod test;
 mod trial;
 
 use crate::{
@@ -30,6 +31,8 @@ pub(super) enum Rules {
     Check(check::Check),
     /// Run rules over the events of files.
     Run(run::Run),
+    /// Hold each rule against the cases beside it: what it has to find, and what to leave alone.
+    Test(test::Test),
     /// List the rules, and how far each is in its life.
     List(life::List),
     /// Move a rule on in its life: keep it as a draft, try it in shadow, put it live, retire it.
@@ -51,6 +54,7 @@ impl Rules {
         match self {
             Self::Check(check) => check.run(),
             Self::Run(run) => run.run(),
+            Self::Test(test) => test.run(),
             Self::List(list) => list.run(),
             Self::Move(command) => command.run(),
             Self::Backtest(backtest) => backtest.run(),
