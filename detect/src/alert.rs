@@ -20,10 +20,15 @@ const EVENTS_MAX: usize = 100;
 /// Counted values that an alert shows.
 const COUNTED_MAX: usize = 20;
 
+/// The alert that `rule`, one on single events, raises by an event is known by this.
+pub(crate) fn id_of_single(rule: &Rule, position: Position) -> AlertId {
+    id(rule, "", position)
+}
+
 /// The alert that `rule` raises by the event at `position`.
 pub fn alert(rule: &Rule, position: Position, event: &ParsedEvent, table: &FieldTable) -> Alert {
     Alert {
-        id: id(rule, "", position),
+        id: id_of_single(rule, position),
         rule: rule.id.clone(),
         rule_version: rule.version.clone(),
         title: rule.title.clone(),

@@ -3,7 +3,7 @@
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
 //! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
-//! (matches counted, and alerts from a log), [`mod@rulebook`] (which rules run where), [`cases`]
+//! (matches counted, and alerts from a log), [`suppress`] (alike ones held back), [`mod@rulebook`] (which rules run where), [`cases`]
 //! (what a rule is held against).
 
 pub mod alert;
@@ -20,6 +20,7 @@ pub mod naive;
 pub mod rule;
 pub mod rulebook;
 pub mod ruleset;
+pub mod suppress;
 pub mod watch;
 
 pub use alert::alert;
@@ -29,4 +30,5 @@ pub use explain::explain;
 pub use rule::{Parsed, Problem, Rule, RuleSource, parse};
 pub use rulebook::Rulebook;
 pub use ruleset::{RuleIndex, Ruleset};
+pub use suppress::Suppressed;
 pub use watch::Watch;

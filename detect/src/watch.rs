@@ -4,7 +4,9 @@ use crate::{
     alert::{self, alert},
     correlate::{Correlator, Fired, Firings, Hit, Incomplete, hit},
     engine::Engine,
+    rule::Rule,
     ruleset::{RuleIndex, Ruleset},
+    suppress::{Match, Suppressed, Suppressing},
 };
 use custos_event::{Alert, ParsedEvent, Position, Timestamp};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ pub struct Watch {
     engine: Engine,
     correlator: Correlator,
     hits: Vec<Hit>,
+    suppressing: Suppressing,
 }
 
 impl Watch {
@@ -26,7 +29,7 @@ impl Watch {
     /// With a correlator of the same ruleset.
     pub fn with(correlator: Correlator, ruleset: Arc<Ruleset>) -> Self {
         let engine = Engine::new(Arc::clone(&ruleset));
-        Self { ruleset, engine, correlator, hits: Vec::new() }
+        Self { ruleset, engine, correlator, hits: Vec::new(), suppressing: Suppressing::default() }
     }
 
     /// Adds to `alerts`, in order of the rules' ids, what the event at `position` raises. `clock`: when its
@@ -38,19 +41,19 @@ impl Watch {
         event: &ParsedEvent,
         alerts: &mut Vec<Alert>,
     ) {
-        let Self { ruleset, engine, correlator, hits } = self;
+        let Self { ruleset, engine, correlator, hits, suppressing } = self;
         let matched = engine.evaluate(event);
         let links = ruleset.links();
-        let single = |rule: RuleIndex| alert(ruleset.rule(rule), position, event, ruleset.table());
+        let of_event = OfEvent { ruleset, position, clock, event };
         if links.running.is_empty() {
-            alerts.extend(matched.iter().map(|rule| single(*rule)));
+            alerts.extend(matched.iter().filter_map(|rule| of_event.alert(*rule, suppressing)));
             return;
         }
         hits.clear();
         hit::hits(ruleset, event, matched, hits);
         let aloud = matched.iter().filter(|rule| !links.is_silent(**rule));
-        let mut raised: Vec<(RuleIndex, Alert)> =
-            aloud.map(|rule| (*rule, single(*rule))).collect();
+        let single = |rule: &RuleIndex| Some((*rule, of_event.alert(*rule, suppressing)?));
+        let mut raised: Vec<(RuleIndex, Alert)> = aloud.filter_map(single).collect();
         let mut fired = Vec::new();
         for hit in hits.iter() {
             correlator.take(hit, position, clock, &mut fired);
@@ -70,6 +73,10 @@ impl Watch {
         firings: &Firings,
     ) {
         let matched = self.engine.evaluate(event);
+        let of_event = OfEvent { ruleset: &self.ruleset, position, clock, event };
+        for rule in matched {
+            of_event.recall(*rule, firings, &mut self.suppressing);
+        }
         self.hits.clear();
         hit::hits(&self.ruleset, event, matched, &mut self.hits);
         for hit in &self.hits {
@@ -78,13 +85,62 @@ impl Watch {
     }
 
     /// How far back in log time, in nanoseconds, events have to be recalled after a start; `None` when no
-    /// correlation runs.
+    /// correlation runs and no rule suppresses.
     pub fn reach(&self) -> Option<i64> {
-        self.correlator.reach()
+        let suppress = self.ruleset.rules().iter().filter_map(|rule| rule.suppress.as_ref());
+        suppress.map(|it| it.within).max().max(self.correlator.reach())
     }
 
     /// What correlations could not count since this was last asked.
     pub fn incomplete(&mut self) -> Vec<Incomplete> {
         self.correlator.incomplete()
+    }
+
+    /// Matches that raised no alert of their own since this was last asked.
+    pub fn suppressed(&mut self) -> Vec<Suppressed> {
+        self.suppressing.take()
+    }
+}
+
+/// An event, and where and when it came.
+struct OfEvent<'e> {
+    ruleset: &'e Ruleset,
+    position: Position,
+    clock: Timestamp,
+    event: &'e ParsedEvent,
+}
+
+impl OfEvent<'_> {
+    /// What a rule that matches raises; nothing where an alert before holds it back.
+    fn alert(&self, rule: RuleIndex, suppressing: &mut Suppressing) -> Option<Alert> {
+        let (own, time) = (self.ruleset.rule(rule), self.event.header.time);
+        let raise = || alert(own, self.position, self.event, self.ruleset.table());
+        // Without a value it is like no other.
+        let Some((key, within)) = self.alike(own) else { return Some(raise()) };
+        let found = Match { rule, key: &key, time, clock: self.clock, within };
+        if let Some(by) = suppressing.by(&found) {
+            suppressing.hold(by, &own.id, time, self.position);
+            return None;
+        }
+        let raised = raise();
+        suppressing.raised(&found, raised.id);
+        Some(raised)
+    }
+
+    /// The same of a match that was judged before.
+    fn recall(&self, rule: RuleIndex, firings: &Firings, suppressing: &mut Suppressing) {
+        let own = self.ruleset.rule(rule);
+        let Some((key, within)) = self.alike(own) else { return };
+        let id = alert::id_of_single(own, self.position);
+        if firings.has(id, self.position) {
+            let time = self.event.header.time;
+            suppressing.raised(&Match { rule, key: &key, time, clock: self.clock, within }, id);
+        }
+    }
+
+    /// By what a match is like others, and for how long.
+    fn alike(&self, rule: &Rule) -> Option<(String, i64)> {
+        let suppress = rule.suppress.as_ref()?;
+        Some((hit::key(self.ruleset, self.event, &suppress.by)?, suppress.within))
     }
 }

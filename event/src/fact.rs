@@ -118,6 +118,20 @@ pub enum Fact {
         /// The events of the first few.
         samples: Vec<Position>,
     },
+    /// Matches of commits `from..=to` raised no alert of their own: they are like one that stands already, and the
+    /// rule says to hold such back.
+    AlertSuppressed {
+        /// The alert that stands.
+        alert: AlertId,
+        rule: RuleId,
+        from: CommitNo,
+        to: CommitNo,
+        matches: u64,
+        /// Event time of the newest.
+        last: Timestamp,
+        /// The events of the first few.
+        samples: Vec<Position>,
+    },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
@@ -336,6 +350,7 @@ mod tests {
             "alert_acknowledged",
             "alert_judged",
             "alert_raised",
+            "alert_suppressed",
             "checkpoint_accepted",
             "checkpoint_refused",
             "checkpoint_witnessed",

@@ -169,6 +169,32 @@ fn a_rule_is_tried_in_shadow_put_live_replaced_and_retired_and_stays_so_after_a_
 }
 
 #[test]
+fn alike_matches_raise_one_alert_that_counts_the_rest_also_after_a_kill() -> Result<()> {
+    let mut running = Running::start()?;
+    let text =
+        rule("high", "[d1, d2]") + "custos: {suppress: {by: custos.door.name, within: 1h}}\n";
+    running.api.ship("doors", &doors(0..100))?;
+    running.evaluated(100)?;
+    let found = running.api.post("/rules/backtest", &json!({"text": text}))?;
+    ensure!(found["matches"] == 2 && found["suppressed"] == 18, "{found}");
+    running.moved("live", &text, "loud")?;
+    running.api.ship("doors", &doors(100..200))?;
+    running.evaluated(200)?;
+    running.node.kill()?;
+    running.node.restart()?;
+    running.api.ship("doors", &doors(200..300))?;
+    running.evaluated(300)?;
+    ensure!(running.alerts()? == 2, "one a door");
+    let all = running.api.get("/alerts?status=all")?;
+    for alert in all["alerts"].as_array().context("no alerts")? {
+        ensure!(alert["suppressed"]["matches"] == 19, "{alert}");
+        let samples = alert["suppressed"]["samples"].as_array().context("no samples")?;
+        ensure!(!samples.is_empty() && samples.len() <= 10, "{alert}");
+    }
+    running.node.stop()
+}
+
+#[test]
 fn the_command_line_imports_moves_tries_and_covers() -> Result<()> {
     let mut running = Running::start()?;
     running.api.ship("doors", &doors(0..50))?;

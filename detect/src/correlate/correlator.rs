@@ -44,7 +44,7 @@ pub struct Incomplete {
     pub late: u64,
 }
 
-/// Alerts of a ruleset's correlations that the journal holds, by the event that raised them.
+/// Alerts of a ruleset's correlations, and of rules that suppress, that the journal holds, by the event that raised them.
 #[derive(Debug)]
 pub struct Firings {
     /// Rules and their versions: an alert of another version says nothing about this one.
@@ -63,11 +63,20 @@ struct Firing {
 impl Firings {
     pub fn new(ruleset: &Ruleset) -> Self {
         let running = ruleset.links().running.iter().map(|rule| ruleset.rule(*rule));
-        let of = running.map(|rule| (rule.id.clone(), rule.version.clone())).collect();
+        let suppressing = ruleset.rules().iter().filter(|rule| rule.suppress.is_some());
+        let of = running
+            .chain(suppressing)
+            .map(|rule| (rule.id.clone(), rule.version.clone()))
+            .collect();
         Self { of, by_event: HashMap::new() }
     }
 
-    /// Notes an alert, if it is of one of the correlations.
+    /// Whether this alert was raised by the event at a place.
+    pub(crate) fn has(&self, alert: AlertId, by: Position) -> bool {
+        self.by_event.get(&by).is_some_and(|all| all.iter().any(|it| it.id == alert))
+    }
+
+    /// Notes an alert, if it is of one of these.
     pub fn add(&mut self, alert: &Alert) {
         let (Some(first), Some(last)) = (alert.events.first(), alert.events.last()) else { return };
         if self.of.contains(&(alert.rule.clone(), alert.rule_version.clone())) {

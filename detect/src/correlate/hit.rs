@@ -85,6 +85,17 @@ pub fn hits(ruleset: &Ruleset, event: &ParsedEvent, matched: &[RuleIndex], hits:
     }
 }
 
+/// The first value of each of these Sigma fields in one text, in folded case; `None` where the event lacks one.
+pub(crate) fn key(ruleset: &Ruleset, event: &ParsedEvent, fields: &[String]) -> Option<String> {
+    let source = ruleset.deciding().source(event);
+    let reading = Reading { event, ruleset, source: &source, left: Cell::new(0) };
+    Some(joined(&reading.group(fields)?))
+}
+
+fn joined(group: &[String]) -> String {
+    group.iter().map(|value| fold(value)).collect::<Vec<_>>().join("\0")
+}
+
 /// An event counts once for a correlation and group, whichever of its rules matched.
 fn add(hits: &mut Vec<Hit>, first: usize, hit: Hit) {
     let mut own = hits.iter_mut().skip(first);
@@ -161,7 +172,7 @@ impl Reading<'_> {
         Some(Hit {
             correlation: feed.correlation,
             rules: feed.rule,
-            key: group.iter().map(|value| fold(value)).collect::<Vec<_>>().join("\0"),
+            key: joined(&group),
             group,
             counted_kind: counted.first().and_then(|value| kind(self.event, value)),
             counted: counted.iter().map(|value| Counted::new(value)).collect(),

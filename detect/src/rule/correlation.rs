@@ -358,21 +358,25 @@ fn kind(block: &Node, problems: &mut Vec<Problem>) -> String {
 fn timespan_of(block: &Node) -> (String, Option<i64>) {
     let node = block.get("timespan").or_else(|| block.get("timeframe"));
     let text = node.and_then(Node::scalar).unwrap_or_default();
-    let secs = text.chars().last().and_then(|unit| {
-        let secs = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 7 * 86_400,
-            'M' => 30 * 86_400,
-            'y' => 365 * 86_400,
-            _ => return None,
-        };
-        let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
-        (count > 0).then(|| i64::from(count).saturating_mul(secs))
-    });
+    let secs = timespan_secs(&text);
     (text, secs)
+}
+
+/// Sigma's time spans: a count and a unit.
+pub(crate) fn timespan_secs(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let secs = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        'M' => 30 * 86_400,
+        'y' => 365 * 86_400,
+        _ => return None,
+    };
+    let count: u32 = text.strip_suffix(unit)?.parse().ok()?;
+    (count > 0).then(|| i64::from(count).saturating_mul(secs))
 }
 
 fn timespan(block: &Node, problems: &mut Vec<Problem>) {

@@ -3,6 +3,7 @@
 use super::{
     Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, legacy,
     suggest::did_you_mean,
+    suppress,
     yaml::{Key, Node, Value},
 };
 use custos_event::RuleId;
@@ -70,6 +71,10 @@ fn rule(
         problems.extend(more);
         Vec::new()
     });
+    let suppress = suppress::read(node).unwrap_or_else(|more| {
+        problems.extend(more);
+        None
+    });
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
     Ok(Rule {
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
@@ -85,6 +90,7 @@ fn rule(
         version: version(node),
         logsource: logsource.unwrap_or_default(),
         exceptions,
+        suppress,
         body,
     })
 }

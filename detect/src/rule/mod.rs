@@ -8,12 +8,14 @@ pub(crate) mod exception;
 mod legacy;
 mod modifier;
 pub(crate) mod pattern;
+pub(crate) mod suppress;
 mod test;
 
 pub(crate) use condition::Expr;
 pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
 pub(crate) use exception::Exception;
+pub(crate) use suppress::Suppress;
 pub(crate) use test::{Affix, Asked, Test};
 
 pub use custos_event::yaml::Problem;
@@ -54,6 +56,7 @@ pub struct Rule {
     pub version: String,
     pub logsource: RuleSource,
     pub(crate) exceptions: Vec<Exception>,
+    pub(crate) suppress: Option<Suppress>,
     pub(crate) body: Body,
 }
 

@@ -10,7 +10,7 @@ use super::{
     extract::{Json, Path, Query as Parameters},
     problem::Problem,
 };
-use crate::projection::board::{Row, Status};
+use crate::projection::board::{Row, Status, Suppressed};
 use anyhow::Context as _;
 use axum::response::IntoResponse;
 use custos_event::{
@@ -95,6 +95,28 @@ pub(crate) struct Alert {
     by_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<String>,
+    /// Alike matches that it holds back, as its rule says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<AlertSuppressed>,
+}
+
+/// Matches that raised no alert of their own.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AlertSuppressed {
+    matches: u64,
+    /// Event time of the newest.
+    #[schema(value_type = String)]
+    last: Timestamp,
+    /// Some of the newest events, as `telemetry/0/42`.
+    samples: Vec<String>,
+}
+
+impl AlertSuppressed {
+    fn of(row: &Row) -> Option<Self> {
+        let Suppressed { matches, last, samples } = &row.suppressed;
+        let samples = samples.iter().map(ToString::to_string).collect();
+        (*matches > 0).then_some(Self { matches: *matches, last: *last, samples })
+    }
 }
 
 /// One value that the rule asked for and found.
@@ -153,6 +175,7 @@ impl Alert {
             by: last.map(|(_, by)| name_of(by)),
             by_at: last.map(|(at, _)| at),
             incident: row.incident.map(|incident| incident.to_string()),
+            suppressed: AlertSuppressed::of(row),
         }
     }
 }

@@ -174,7 +174,10 @@ impl BacktestRead {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BacktestResult {
     read: BacktestRead,
+    /// What would have been raised.
     matches: u64,
+    /// Matches that an alert before them holds back, as the rule says.
+    suppressed: u64,
     days: Vec<BacktestDay>,
     /// The first few of each rule, with what matched.
     samples: Vec<BacktestSample>,
@@ -225,6 +228,7 @@ impl BacktestResult {
         Self {
             read: BacktestRead::new(reading),
             matches: found.matches,
+            suppressed: found.suppressed,
             days: found.days.iter().map(day).collect(),
             samples: found.samples.iter().map(BacktestSample::new).collect(),
         }

@@ -49,6 +49,8 @@ pub(crate) struct Trial {
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) matches: u64,
+    /// Held back by alerts before them.
+    pub(crate) suppressed: u64,
     /// By rule and UTC day since 1970.
     pub(crate) days: BTreeMap<(RuleId, i64), u64>,
     /// In log order, the first [`MATCHES_MAX`].
@@ -98,6 +100,11 @@ impl Trial {
     fn see(&mut self, position: Position, clock: Timestamp, event: &privacy::Opened) {
         let mut raised = Vec::new();
         self.watch.see(position, clock, &event.event, &mut raised);
+        for held in self.watch.suppressed() {
+            if self.tried.iter().any(|(rule, _)| *rule == held.rule) {
+                self.found.suppressed += held.count;
+            }
+        }
         for alert in raised {
             if self.tried.contains(&(alert.rule.clone(), alert.rule_version.clone())) {
                 self.found.take(position, event.seal(alert));

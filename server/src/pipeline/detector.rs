@@ -127,7 +127,7 @@ impl Detector {
         let Some(following) = &self.following else { return };
         let ruleset = Ruleset::compile(&following.book.live(), table);
         self.shadow = Shadow::of(&following.book, table);
-        self.pending.incomplete.extend(self.watch.incomplete());
+        self.pending.take_untold(&mut self.watch);
         let done = self.take_pending();
         self.waiting.push_back(done);
         if ruleset.hash() != self.ruleset.hash() {
@@ -185,7 +185,7 @@ impl Detector {
         if !self.flush()? {
             return Ok(());
         }
-        self.pending.incomplete.extend(self.watch.incomplete());
+        self.pending.take_untold(&mut self.watch);
         let pending = self.take_pending();
         if let Some(rest) = self.write(pending)? {
             self.pending = rest;

@@ -279,6 +279,7 @@ impl Fold {
             | Fact::IntakeResumed { .. }
             | Fact::CorrelationIncomplete { .. }
             | Fact::ShadowMatched { .. }
+            | Fact::AlertSuppressed { .. }
             | Fact::SourceEpochOpened { .. }
             | Fact::SourceGapSeen { .. }
             | Fact::SourceSilent { .. }

@@ -1,6 +1,6 @@
 //! What the rules found in a stretch of the log and the journal does not say yet; rules in shadow too.
 
-use custos_detect::{Incomplete, Rulebook, Ruleset, Watch};
+use custos_detect::{Incomplete, Rulebook, Ruleset, Suppressed, Watch};
 use custos_event::{
     Alert, CommitNo, Fact, FieldTable, ParsedEvent, Position, RuleId, RulesetHash, Timestamp,
 };
@@ -25,6 +25,7 @@ pub(super) struct Stretch {
     pub(super) alerts: Vec<(Position, Alert)>,
     pub(super) incomplete: Vec<Incomplete>,
     pub(super) shadow: Matches,
+    pub(super) suppressed: Vec<Suppressed>,
 }
 
 /// By rule and version.
@@ -48,7 +49,14 @@ impl Stretch {
             alerts: Vec::new(),
             incomplete: Vec::new(),
             shadow: Matches::new(),
+            suppressed: Vec::new(),
         }
+    }
+
+    /// Takes over what the rules at work did not raise.
+    pub(super) fn take_untold(&mut self, watch: &mut Watch) {
+        self.incomplete.extend(watch.incomplete());
+        self.suppressed.extend(watch.suppressed());
     }
 
     /// What stands behind its alerts; nothing where nothing was evaluated.
@@ -68,9 +76,13 @@ impl Stretch {
             last: matched.last,
             samples: matched.samples.clone(),
         });
+        let suppressed = self.suppressed.iter().map(|it| {
+            let Suppressed { alert, rule, count, last, samples } = it.clone();
+            Fact::AlertSuppressed { alert, rule, from, to, matches: count, last, samples }
+        });
         let (events, alerts) = (self.events, self.raised);
         let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts };
-        incomplete.chain(shadow).chain([evaluated]).collect()
+        incomplete.chain(shadow).chain(suppressed).chain([evaluated]).collect()
     }
 }
 
@@ -102,6 +114,8 @@ impl Shadow {
     ) {
         let mut found = Vec::new();
         self.watch.see(position, clock, event, &mut found);
+        // What is counted is what would be raised.
+        self.watch.suppressed();
         for alert in found {
             let rule = (alert.rule, alert.rule_version);
             if self.tried.contains(&rule) {

@@ -1,6 +1,7 @@
 //! The line from append to alert over a real store: what is raised, once, whatever stops in between.
 
 mod life;
+mod suppress;
 
 use super::{
     detector::{Detector, activate},

@@ -11,6 +11,8 @@ use std::collections::{HashMap, VecDeque};
 const ALERTS_MAX: usize = 200_000;
 /// Events of an alert by which it is found; the alert in the log names all.
 const EVENTS_MAX: usize = 32;
+/// Matches that an alert held back and names.
+const SAMPLES_MAX: usize = 20;
 /// Words for a person to read; the whole reason is in the log.
 const REASON_CHARS_MAX: usize = 1_000;
 
@@ -33,6 +35,18 @@ pub(crate) struct Row {
     pub(crate) acknowledged: Option<(Timestamp, Actor)>,
     pub(crate) judged: Option<Judged>,
     pub(crate) incident: Option<IncidentId>,
+    #[serde(default)]
+    pub(crate) suppressed: Suppressed,
+}
+
+/// Matches that this alert holds back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Suppressed {
+    pub(crate) matches: u64,
+    /// Event time of the newest.
+    pub(crate) last: Timestamp,
+    /// Some of the newest; the facts name more.
+    pub(crate) samples: VecDeque<Position>,
 }
 
 /// The newest verdict.
@@ -70,6 +84,7 @@ impl Row {
             acknowledged: None,
             judged: None,
             incident: None,
+            suppressed: Suppressed::default(),
         }
     }
 
@@ -120,6 +135,14 @@ impl Board {
             let reason = reason.chars().take(REASON_CHARS_MAX).collect::<String>().into();
             let judged = Judged { at, by, verdict: *verdict, reason };
             touched.rows.extend(self.change(*alert, |row| row.judged = Some(judged)));
+        } else if let Fact::AlertSuppressed { alert, matches, last, samples, .. } = &envelope.fact {
+            touched.rows.extend(self.change(*alert, |row| {
+                row.suppressed.matches += matches;
+                row.suppressed.last = row.suppressed.last.max(*last);
+                row.suppressed.samples.extend(samples);
+                let old = row.suppressed.samples.len().saturating_sub(SAMPLES_MAX);
+                row.suppressed.samples.drain(..old);
+            }));
         } else if let Fact::Incident { incident, event } = &envelope.fact {
             for alert in alerts_of(event) {
                 let change = self.change(alert.id, |row| row.incident = Some(*incident));

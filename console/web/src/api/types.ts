@@ -91,6 +91,7 @@ export interface Alert {
   reason?: string | null;
   incident?: string | null;
   by?: string | null;
+  suppressed?: { matches: number; last: string; samples: string[] };
 }
 
 export interface AlertGroup {
@@ -210,6 +211,7 @@ interface BacktestRead {
 }
 
 export interface BacktestAnswer {
+  suppressed: number;
   read: BacktestRead;
   matches: number;
   days: { day: string; rule: string; matches: number }[];

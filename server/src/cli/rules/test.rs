@@ -176,15 +176,15 @@ fn try_one(
 ) -> Option<String> {
     let mut fired = Vec::new();
     for (number, event) in (0_u64..).zip(&case.events) {
-        let decoded = decoder.decode(event.text.clone().into(), event.received);
-        if decoded.header.flags.has(Flags::REJECTED) {
-            let reason = decoded.header.rejection.as_deref().unwrap_or("undecodable");
+        let read = decoder.decode(event.text.clone().into(), event.received);
+        if read.header.flags.has(Flags::REJECTED) {
+            let reason = read.header.rejection.as_deref().unwrap_or("undecodable");
             return Some(format!("event {} cannot be read: {reason}", number + 1));
         }
         let position =
             Position { log: LogId::TELEMETRY, partition: Partition::default(), seq: Seq(number) };
         let mut alerts = Vec::new();
-        watch.see(position, event.received, &decoded, &mut alerts);
+        watch.see(position, event.received, &read, &mut alerts);
         if alerts.iter().any(|alert| own.contains(&alert.rule)) {
             fired.push(number + 1);
         }

@@ -32,6 +32,7 @@ export const rules = {
   "rules.error": "error",
   "rules.warning": "warning",
   "rules.found": "{n} matches in {events} events, read in {seconds} s.",
+  "rules.foundSuppressed": "{n} more are held back by these.",
   "rules.brokenOff": "There was no time for the rest.",
   "rules.samples": "What matched",
   "rules.differs": "{same} found by both versions, {gained} gained, {lost} lost.",

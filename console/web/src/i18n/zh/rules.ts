@@ -32,6 +32,7 @@ export const rules = {
   "rules.error": "错误",
   "rules.warning": "警告",
   "rules.found": "在 {events} 条事件中命中 {n} 次，用时 {seconds} 秒。",
+  "rules.foundSuppressed": "另有 {n} 次被其抑制。",
   "rules.brokenOff": "时间不足，其余部分未读取。",
   "rules.samples": "命中内容",
   "rules.differs": "两个版本共同命中 {same} 次，新增 {gained} 次，减少 {lost} 次。",

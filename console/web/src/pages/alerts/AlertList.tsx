@@ -30,7 +30,7 @@ export function StatusChip({ alert }: { alert: Pick<Alert, "status" | "verdict" 
 }
 
 export function AlertList({ alerts, total, at, open, chosen, more, onAt, onOpen, onToggle, onEnd }: Props) {
-  const { t, titled } = useSpeech();
+  const { t, n, titled } = useSpeech();
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({ count: alerts.length, getScrollElement: () => scroll.current, estimateSize: () => ROW, overscan: 10 });
   const items = rows.getVirtualItems();
@@ -60,7 +60,7 @@ export function AlertList({ alerts, total, at, open, chosen, more, onAt, onOpen,
               </span>
               <span role="gridcell" className="alert-sev"><Severity level={alert.level} /></span>
               <span role="gridcell" className="alert-text">
-                <span className="alert-title"><Outside text={titled(alert)} /></span>
+                <span className="alert-title"><Outside text={titled(alert)} />{alert.suppressed ? <span className="alert-more"> {t("alerts.more", { n: n(alert.suppressed.matches) })}</span> : null}</span>
                 <span className="alert-who">
                   {(alert.entities ?? []).slice(0, 4).map((entity) => <Outside key={entity.kind + entity.value} text={entity.value} />)}
                 </span>

@@ -89,6 +89,17 @@ function litFields(alert: AlertDetail, event: AlertDetail["events"][number]): st
     .map(([name]) => name);
 }
 
+function Suppressed({ suppressed }: { suppressed: NonNullable<AlertDetail["suppressed"]> }) {
+  const { t, n } = useSpeech();
+  const { can } = useSigned();
+  return (
+    <div className="said">
+      <p>{t("alert.suppressed", { n: n(suppressed.matches) })} <Stamp time={suppressed.last} /></p>
+      {can("read_events") ? <p className="line">{[...suppressed.samples].reverse().slice(0, 10).map((place) => <Link key={place} href={`/search?q=*&event=${place}&from=all`}>{place}</Link>)}</p> : null}
+    </div>
+  );
+}
+
 export function AlertPanel({ id, onAct, onClose }: Props) {
   const { t, n, titled } = useSpeech();
   const { can } = useSigned();
@@ -123,6 +134,7 @@ export function AlertPanel({ id, onAct, onClose }: Props) {
           <h3>{t("alert.events", { n: alert.positions.length })} <span className="tab-count">{n(alert.positions.length)}</span></h3>
           {alert.events.length === 0 ? <p className="quiet">{t("alert.eventsHidden")}</p> : null}
           {alert.positions.length > alert.events.length && alert.events.length > 0 ? <p className="quiet">{t("alert.eventsFirst", { n: alert.events.length })}</p> : null}
+          {alert.suppressed ? <Suppressed suppressed={alert.suppressed} /> : null}
           {alert.events.map((event) => (
             <details key={placeOf(event.position)} className="alert-event" open={alert.events.length === 1}>
               <summary>

@@ -48,7 +48,7 @@ function WouldFind({ answer }: { answer: BacktestAnswer }) {
   const most = Math.max(1, ...days.values());
   return (
     <>
-      <p>{t("rules.found", { n: n(answer.matches), events: n(answer.read.events), seconds: answer.read.seconds.toFixed(1) })} {answer.read.complete ? null : <strong>{t("rules.brokenOff")}</strong>}</p>
+      <p>{t("rules.found", { n: n(answer.matches), events: n(answer.read.events), seconds: answer.read.seconds.toFixed(1) })} {answer.suppressed > 0 ? t("rules.foundSuppressed", { n: n(answer.suppressed) }) : ""} {answer.read.complete ? null : <strong>{t("rules.brokenOff")}</strong>}</p>
       {days.size ? <table className="table rule-days"><tbody>{[...days].map(([day, matches]) => <tr key={day}><td className="mono">{day}</td><td><meter min={0} max={most} value={matches} aria-label={day} /></td><td className="num">{n(matches)}</td></tr>)}</tbody></table> : null}
       {answer.samples.length ? <h3>{t("rules.samples")}</h3> : null}
       <ul className="rule-versions">
