@@ -12,6 +12,7 @@ use crate::{
     opened::{BlockRef, read_head},
     recover,
     retention::Dropped,
+    runs::Runs,
     scan::{Damage, Piece, scan},
     segment::{self, SegmentHeader, TRAILER_BYTES},
     stream::StreamId,
@@ -51,8 +52,8 @@ pub(crate) struct Audit<'a> {
     pub(crate) first: Seq,
     pub(crate) records: u64,
     pub(crate) synced_through: CommitNo,
-    /// Commit numbers read, as runs.
-    pub(crate) commits: Vec<(u64, u64)>,
+    /// Commit numbers read.
+    pub(crate) commits: Runs,
     /// Commit numbers that no log needs to hold, by what segment headers say.
     pub(crate) burnt: Vec<(u64, u64)>,
     pub(crate) errors: Vec<LogError>,
@@ -109,7 +110,7 @@ impl<'a> Audit<'a> {
             first: Seq(0),
             records: 0,
             synced_through: CommitNo(0),
-            commits: Vec::new(),
+            commits: Runs::default(),
             burnt: Vec::new(),
             errors,
             damages: Vec::new(),
@@ -281,10 +282,7 @@ impl<'a> Audit<'a> {
             let damage = match piece {
                 Piece::Frame { at, framed } => match self.take(&mut reading, at, &framed) {
                     Ok(()) => continue,
-                    Err(error) => {
-                        let end = at + framed.frame_bytes();
-                        Damage { at, end, framed: Some(framed), error, unfinished: false }
-                    }
+                    Err(error) => Damage::of_frame(at, framed, error),
                 },
                 Piece::Damage(damage) => damage,
             };
@@ -393,14 +391,9 @@ impl<'a> Audit<'a> {
             );
         }
         self.last_at = self.last_at.max(at);
-        match self.commits.last_mut() {
-            Some((_, last)) if *last == commit => {}
-            Some((_, last)) if *last + 1 == commit => *last = commit,
-            Some((_, last)) if *last > commit => {
-                let message = format!("commit {commit} comes after commit {last}");
-                self.fault(Fault::Corrupt, name, message);
-            }
-            _ => self.commits.push((commit, commit)),
+        if let Err(last) = self.commits.add(commit) {
+            let message = format!("commit {commit} comes after commit {last}");
+            self.fault(Fault::Corrupt, name, message);
         }
     }
 

@@ -113,3 +113,25 @@ impl Cache {
         Ok(block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_longest_ago_goes_once_the_weight_is_over_its_bound() {
+        let mut lru = Lru::new(10);
+        lru.put('a', 1, 5);
+        lru.put('b', 2, 5);
+        assert_eq!((lru.get(&'a'), lru.get(&'b'), lru.weight), (Some(1), Some(2), 10), "just full");
+        lru.get(&'a');
+        lru.put('c', 3, 1);
+        assert_eq!((lru.get(&'a'), lru.get(&'b'), lru.weight), (Some(1), None, 6));
+        lru.put('a', 4, 2);
+        assert_eq!((lru.get(&'a'), lru.weight), (Some(4), 3), "replaced, and weighed anew");
+        lru.put('d', 5, 99);
+        assert_eq!((lru.get(&'d'), lru.held.len(), lru.weight), (Some(5), 1, 99), "alone it stays");
+        lru.forget(&'d');
+        assert_eq!((lru.get(&'d'), lru.weight), (None, 0));
+    }
+}

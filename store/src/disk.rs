@@ -303,3 +303,59 @@ impl Lock {
 pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Reads three bytes at once at most, and every other time is interrupted first.
+    #[derive(Debug)]
+    struct Halting(&'static [u8], AtomicUsize);
+
+    impl MediumFile for Halting {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+
+        fn read_at(&self, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
+            if self.1.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let rest = self.0.get(usize::try_from(at).unwrap()..).unwrap_or_default();
+            let count = rest.len().min(bytes.len()).min(3);
+            bytes[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+
+        fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        fn truncate(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_read_that_comes_in_pieces_is_put_together_and_one_past_the_end_is_told() {
+        let inner = Box::new(Halting(b"0123456789", AtomicUsize::new(0)));
+        let file = Disk::default().file(Path::new("f"), inner);
+        assert_eq!(file.read_at(2, 7).unwrap(), b"2345678");
+        assert_eq!(file.read_from(4).unwrap(), b"456789");
+        assert_eq!(file.read_from(11).unwrap(), b"");
+        assert_eq!(file.fill(7, 9).unwrap(), b"789");
+        assert!(file.read_at(7, 4).is_err());
+        assert!(file.write_at(0, b"x").is_err());
+    }
+}

@@ -41,6 +41,7 @@ mod repair;
 mod retention;
 mod ring;
 mod room;
+mod runs;
 mod scan;
 mod scrub;
 mod seal;

@@ -300,10 +300,7 @@ impl Walk<'_> {
                             blocks.push(BlockRef::of(header_bytes + at as u64, &framed));
                             continue;
                         }
-                        Err(error) => {
-                            let end = at + framed.frame_bytes();
-                            Damage { at, end, framed: Some(framed), error, unfinished: false }
-                        }
+                        Err(error) => Damage::of_frame(at, framed, error),
                     }
                 }
                 Piece::Damage(damage) => damage,

@@ -32,6 +32,14 @@ pub(crate) struct Damage {
     pub(crate) unfinished: bool,
 }
 
+impl Damage {
+    /// A frame that matches its checksums and is wrong all the same.
+    pub(crate) fn of_frame(at: usize, framed: Framed, error: FrameError) -> Self {
+        let end = at + framed.frame_bytes();
+        Self { at, end, framed: Some(framed), error, unfinished: false }
+    }
+}
+
 /// What the disk writes as one: a sector of zeros inside a frame was never written.
 const SECTOR_BYTES: usize = 512;
 
