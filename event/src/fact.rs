@@ -242,6 +242,9 @@ pub struct Alert {
     pub title_zh: String,
     /// Sigma's levels: informational, low, medium, high, critical.
     pub level: String,
+    /// What the rule says that a match weighs, where it says so; else the level does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<u32>,
     /// Sigma's tags, ATT&CK among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

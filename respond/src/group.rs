@@ -182,6 +182,7 @@ mod tests {
             title: "t".into(),
             title_zh: String::new(),
             level: level.into(),
+            risk: None,
             tags: Vec::new(),
             time: Timestamp::from_secs(hour * 3_600),
             events: Vec::new(),

@@ -22,6 +22,7 @@ mod privacy;
 pub(crate) mod problem;
 mod respond;
 mod retention;
+mod risk;
 pub(crate) mod route;
 pub(crate) mod routes;
 pub(crate) mod rulebench;

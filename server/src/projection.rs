@@ -7,6 +7,7 @@ pub(crate) mod board;
 pub(crate) mod follower;
 pub(crate) mod hits;
 pub(crate) mod past;
+pub(crate) mod risk;
 pub(crate) mod seen;
 pub(crate) mod sources;
 

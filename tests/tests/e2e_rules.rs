@@ -191,6 +191,15 @@ fn alike_matches_raise_one_alert_that_counts_the_rest_also_after_a_kill() -> Res
         let samples = alert["suppressed"]["samples"].as_array().context("no samples")?;
         ensure!(!samples.is_empty() && samples.len() <= 10, "{alert}");
     }
+    let at_risk = running.api.get("/entities/risk?entity=door:D1")?;
+    let door = &at_risk["entities"][0];
+    ensure!(at_risk["total"] == 1 && door["level"] == "high", "{at_risk}");
+    ensure!(door["score"].as_f64().is_some_and(|it| it > 49.0 && it <= 50.0), "{door}");
+    ensure!(door["rules"][0]["rule"] == ID && door["alerts"] == 1, "{door}");
+    let verdict = json!({"filter": {"status": "open"}, "verdict": "benign", "reason": "a drill"});
+    running.api.post("/alerts/verdict", &verdict)?;
+    let none = running.api.get("/entities/risk")?;
+    ensure!(none["total"] == 0, "what was benign weighs nothing: {none}");
     running.node.stop()
 }
 

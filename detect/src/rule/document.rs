@@ -12,6 +12,8 @@ use std::{fmt::Write as _, sync::Arc};
 
 const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const STATUSES: [&str; 5] = ["stable", "test", "experimental", "deprecated", "unsupported"];
+/// What a critical match weighs.
+const RISK_MAX: i64 = 100;
 /// Keys that a rule cannot do without, so that a slip in one is told as such.
 const KEYS: [&str; 6] = ["title", "detection", "logsource", "correlation", "filter", "level"];
 
@@ -75,6 +77,10 @@ fn rule(
         problems.extend(more);
         None
     });
+    let risk = risk(node).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
     Ok(Rule {
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
@@ -85,6 +91,7 @@ fn rule(
         description_zh: of_custos(node, "description_zh"),
         status,
         level,
+        risk,
         tags: tags(node),
         path: path.into(),
         version: version(node),
@@ -110,6 +117,15 @@ fn text(node: &Node, key: &str) -> Option<String> {
 
 fn of_custos(node: &Node, key: &str) -> String {
     node.get("custos").and_then(|own| text(own, key)).unwrap_or_default()
+}
+
+/// `custos.risk`.
+fn risk(node: &Node) -> Result<Option<u32>, Problem> {
+    let Some(node) = node.get("custos").and_then(|own| own.get("risk")) else { return Ok(None) };
+    if let Value::Int(risk @ 0..=RISK_MAX) = node.value {
+        return Ok(u32::try_from(risk).ok());
+    }
+    Err(node.at.problem(format!("'risk' is a whole number from 0 to {RISK_MAX}")))
 }
 
 fn word(node: &Node, key: &str, known: &[&str], warnings: &mut Vec<Problem>) -> String {

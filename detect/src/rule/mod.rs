@@ -49,6 +49,8 @@ pub struct Rule {
     pub status: String,
     /// `informational`, `low`, `medium`, `high`, `critical`; empty where the rule says none.
     pub level: String,
+    /// `custos.risk`: what a match weighs for whom it is about, where that is not what its level says.
+    pub risk: Option<u32>,
     pub tags: Vec<String>,
     /// Where it was read, as the caller named it.
     pub path: Arc<str>,

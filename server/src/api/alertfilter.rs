@@ -63,7 +63,7 @@ impl Filter {
     }
 }
 
-fn entity(text: &str) -> (Option<EntityKind>, String) {
+pub(super) fn entity(text: &str) -> (Option<EntityKind>, String) {
     let kind = |name: &str| serde_json::from_value(serde_json::Value::from(name)).ok();
     match text.split_once(':') {
         Some((name, value)) if kind(name).is_some() => (kind(name), value.to_lowercase()),

@@ -137,6 +137,12 @@ pub(crate) struct Entity {
     value: String,
 }
 
+impl Entity {
+    pub(super) fn new(of: custos_event::Entity) -> Self {
+        Self { kind: of.kind, value: of.value }
+    }
+}
+
 fn name_of(actor: &Actor) -> String {
     match actor {
         Actor::User { name } | Actor::Token { name } | Actor::Operator { name } => name.clone(),
@@ -154,7 +160,6 @@ impl Alert {
             pattern: of.pattern,
             value: of.value,
         };
-        let entity = |of: custos_event::Entity| Entity { kind: of.kind, value: of.value };
         Self {
             seq: row.seq.0,
             id: fact.id.to_string(),
@@ -168,7 +173,7 @@ impl Alert {
             raised_at: row.raised_at,
             events: fact.events.iter().map(ToString::to_string).collect(),
             matched: fact.matched.into_iter().map(matched).collect(),
-            entities: fact.entities.into_iter().map(entity).collect(),
+            entities: fact.entities.into_iter().map(Entity::new).collect(),
             status: row.status(),
             verdict: row.judged.as_ref().map(|judged| judged.verdict),
             reason: row.judged.as_ref().map(|judged| judged.reason.to_string()),

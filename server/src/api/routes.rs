@@ -3,7 +3,7 @@
 
 use super::{
     alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
-    privacy, retention,
+    privacy, retention, risk,
     route::{Access, Route},
     rulebench, rulecover, rulemoves, rules, runs, search, session, sources, stream, tasks, users,
     verdicts,
@@ -248,6 +248,10 @@ fn views() -> Vec<Route> {
             .gives::<rulemoves::RuleMoved>(),
         Route::get("/rules/{id}", ReadAlerts, rules::one, "One rule with its text")
             .gives::<rules::OneRule>()
+            .with_past(),
+        Route::get("/entities/risk", ReadAlerts, risk::list, "Who is at risk, and by what")
+            .query::<risk::Ask>()
+            .gives::<risk::Risks>()
             .with_past(),
         Route::get("/overview", ReadAlerts, overview::show, "What is to do, and how it goes")
             .gives::<overview::Overview>()

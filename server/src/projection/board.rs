@@ -27,6 +27,8 @@ pub(crate) struct Row {
     #[serde(default)]
     pub(crate) title_zh: Box<str>,
     pub(crate) level: Box<str>,
+    #[serde(default)]
+    pub(crate) risk: Option<u32>,
     pub(crate) time: Timestamp,
     pub(crate) raised_at: Timestamp,
     pub(crate) entities: Box<[Entity]>,
@@ -77,6 +79,7 @@ impl Row {
             title: alert.title.as_str().into(),
             title_zh: alert.title_zh.as_str().into(),
             level: alert.level.as_str().into(),
+            risk: alert.risk,
             time: alert.time,
             raised_at,
             entities: alert.entities.clone().into(),

@@ -52,6 +52,7 @@ fn alert(n: u8) -> Alert {
         title: format!("alert {n}"),
         title_zh: String::new(),
         level: "high".into(),
+        risk: None,
         tags: Vec::new(),
         time: Timestamp::from_secs(i64::from(n)),
         events: Vec::new(),

@@ -35,6 +35,7 @@ fn alert(n: u8, tag: &str, kind: EntityKind, value: &str) -> Alert {
         title: "Passwords guessed".into(),
         title_zh: "猜测口令".into(),
         level: "high".into(),
+        risk: None,
         tags: vec![tag.into()],
         time: Timestamp::from_secs(1_795_507_200),
         events: Vec::new(),

@@ -135,6 +135,16 @@ export interface AlertDetail extends Omit<Alert, "events" | "rule"> {
   prior: Prior;
 }
 
+/** What the alerts about each add up to, older ones for less. */
+export interface EntityRisks {
+  entities: {
+    kind: string; value: string; score: number; level: Level; alerts: number; newest: string;
+    rules: { rule: string; title: string; title_zh?: string; score: number; alerts: number; alert: string }[];
+  }[];
+  total: number;
+  half_life_secs: number;
+}
+
 export interface EventDetail extends LogEvent {
   alerts: { id: string; title: string; title_zh?: string; level: Level; rule: string }[];
 }

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { get } from "../api/client";
 import type { IncidentSummary } from "../api/respond";
-import type { AlertGroup, AlertsPage, Level, Overview } from "../api/types";
+import type { AlertGroup, AlertsPage, EntityRisks, Level, Overview } from "../api/types";
 import { useSigned } from "../app/session";
 import { IconShield } from "../icons";
 import { useSpeech } from "../i18n";
@@ -93,6 +93,26 @@ function Incidents() {
   );
 }
 
+/** As many as a person looks at before anything is done about the first. */
+const AT_RISK_MAX = 8;
+
+function AtRisk() {
+  const { t, n, term, titled } = useSpeech();
+  const answer = useQuery({ queryKey: ["alerts", "risk"], queryFn: ({ signal }) => get<EntityRisks>("/entities/risk", { limit: AT_RISK_MAX }, signal) });
+  const entities = answer.data?.entities ?? [];
+  return (
+    <Panel title={t("overview.atRisk")} aside={<span className="quiet">{t("overview.atRiskHint")}</span>} flush>
+      {answer.isError ? <ErrorNote error={answer.error} /> : null}
+      {answer.isSuccess && entities.length === 0 ? <Empty title={t("overview.noRisk")} /> : null}
+      <ul className="brief">
+        {entities.map((it) => (
+          <li key={`${it.kind} ${it.value}`}><Link href={`/alerts?status=all&entity=${encodeURIComponent(`${it.kind}:${it.value}`)}`}><span className="brief-sev"><Severity level={it.level} /></span><span className="brief-title"><span className="brief-why">{term("entity", it.kind)}</span> <Outside text={it.value} />{it.rules[0] ? <span className="brief-why"> <Outside text={titled(it.rules[0])} />{it.rules.length > 1 ? ` ${t("overview.andMore", { n: it.rules.length - 1 })}` : ""}</span> : null}</span><Chip>{n(Math.round(it.score))}</Chip><span className="brief-age"><Ago time={it.newest} /></span></Link></li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
 function Flow({ overview }: { overview: Overview }) {
   const { t, n } = useSpeech();
   const { events, sources, integrity } = overview;
@@ -146,6 +166,7 @@ export function OverviewPage() {
         <div className="stack">
           <AlertKinds />
           <Incidents />
+          <AtRisk />
         </div>
         <div className="stack">
           <Panel title={t("overview.byLevel")} aside={<Link href="/alerts">{t("nav.alerts")}</Link>}><Levels counts={data.alerts.by_level} /></Panel>
