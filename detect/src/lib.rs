@@ -27,7 +27,7 @@ pub use alert::alert;
 pub use correlate::{Correlator, Fired, Firings, Hit, Incomplete, link::problems};
 pub use engine::Engine;
 pub use explain::explain;
-pub use rule::{Parsed, Problem, Rule, RuleSource, parse};
+pub use rule::{Parsed, Problem, Rule, RuleSource, list::unfilled, parse};
 pub use rulebook::Rulebook;
 pub use ruleset::{RuleIndex, Ruleset};
 pub use suppress::Suppressed;

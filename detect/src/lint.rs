@@ -26,7 +26,7 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
     for rule in &parsed.rules {
         let detection = match &rule.body {
             Body::Detection(detection) | Body::Filter { detection, .. } => detection,
-            Body::Correlation(_) => continue,
+            Body::Correlation(_) | Body::List(_) => continue,
         };
         let sources = sources(rule);
         if sources.is_empty() {
@@ -53,7 +53,8 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
     }
     let all: Vec<Rule> = parsed.rules.iter().chain(others).cloned().collect();
     let own = parsed.rules.len();
-    let unlinked = crate::problems(&all).into_iter().filter(|(place, _)| *place < own);
+    let unlinked = crate::problems(&all).into_iter().chain(crate::unfilled(&all));
+    let unlinked = unlinked.filter(|(place, _)| *place < own);
     found.extend(unlinked.map(|(_, problem)| problem));
     parsed.warnings.extend(found);
     parsed.warnings.sort_by_key(|problem| (problem.line, problem.column));

@@ -138,7 +138,7 @@ impl<'e> Question<'e> {
                 None => found == *number,
                 Some(order) => order.holds(found, *number),
             }),
-            Test::Null | Test::Exists(_) | Test::Never => false,
+            Test::Null | Test::Exists(_) | Test::Unfilled(_) => false,
         }
     }
 }

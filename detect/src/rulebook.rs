@@ -275,11 +275,11 @@ impl Rulebook {
     }
 }
 
-/// Those of `others` that narrow rules, or that correlations among `own` stand on.
+/// Those of `others` that narrow rules or fill placeholders, or that correlations among `own` stand on.
 pub fn needed(own: &[Rule], others: Vec<Rule>) -> Vec<Rule> {
     let mut names: Vec<String> = own.iter().flat_map(Rule::counted).map(str::to_owned).collect();
-    let (filters, mut rest): (Vec<Rule>, Vec<Rule>) = others.into_iter().partition(Rule::is_filter);
-    let mut needed = filters;
+    let always = |rule: &Rule| rule.is_filter() || rule.is_list();
+    let (mut needed, mut rest): (Vec<Rule>, Vec<Rule>) = others.into_iter().partition(always);
     while let Some(name) = names.pop() {
         let (called, left): (Vec<Rule>, Vec<Rule>) =
             rest.into_iter().partition(|rule| rule.is_called(&name));

@@ -6,12 +6,18 @@ use crate::{
     engine::plan::Plan,
     logsource::{self, Deciding, EventSource},
     naive::Question,
-    rule::{Body, Rule, RuleSource},
+    rule::{
+        Body, Rule, RuleSource,
+        list::{self, Lists},
+    },
 };
 use custos_event::{FieldTable, ParsedEvent, RulesetHash};
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Raised whenever the same rules may give other alerts for the same event.
 pub const ENGINE_VERSION: u32 = 3;
@@ -46,13 +52,20 @@ impl Ruleset {
         let mut own: Vec<Rule> = rules.iter().filter(runs).cloned().collect();
         own.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
         own.dedup_by(|a, b| (&a.id, &a.path) == (&b.id, &b.path));
-        let mut filters: Vec<&Rule> = rules.iter().filter(|rule| !runs(rule)).collect();
+        let mut filters: Vec<Rule> =
+            rules.iter().filter(|rule| rule.is_filter()).cloned().collect();
         filters.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
+        let lists = used_lists(rules, own.iter().chain(&filters));
+        let hash = hash(own.iter().chain(&filters).chain(lists.iter().copied()));
+        if !lists.is_empty() {
+            let filling = Lists::of(rules);
+            own.iter_mut().chain(&mut filters).for_each(|rule| filling.fill(rule));
+        }
         let mut predicates = Predicates::default();
         let compiled = own.iter().map(|rule| compiled(rule, &filters, &mut predicates)).collect();
         predicates.finish();
         Self {
-            hash: hash(&own, &filters),
+            hash,
             links: Links::new(&own),
             rules: own,
             compiled,
@@ -144,7 +157,17 @@ impl Ruleset {
     }
 }
 
-fn compiled(rule: &Rule, filters: &[&Rule], predicates: &mut Predicates) -> CompiledRule {
+/// The lists that placeholders of `asking` name, in order of their ids.
+fn used_lists<'r>(rules: &'r [Rule], asking: impl Iterator<Item = &'r Rule>) -> Vec<&'r Rule> {
+    let asked: BTreeSet<String> =
+        asking.flat_map(list::placeholders).map(|it| it.name.clone()).collect();
+    let is_asked = |rule: &&Rule| rule.name.as_ref().is_some_and(|name| asked.contains(name));
+    let mut used: Vec<&Rule> = rules.iter().filter(|it| it.is_list()).filter(is_asked).collect();
+    used.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
+    used
+}
+
+fn compiled(rule: &Rule, filters: &[Rule], predicates: &mut Predicates) -> CompiledRule {
     let source = rule.logsource.clone();
     let Body::Detection(detection) = &rule.body else {
         // A correlation matches no event by itself.
@@ -173,10 +196,10 @@ pub(crate) fn concerns(filter: &Rule, rule: &Rule) -> bool {
         && same(&own.service, &other.service)
 }
 
-fn hash(rules: &[Rule], filters: &[&Rule]) -> RulesetHash {
+fn hash<'r>(rules: impl Iterator<Item = &'r Rule>) -> RulesetHash {
     let mut hash = Sha256::new();
     hash.update(format!("custos-detect {ENGINE_VERSION}\n"));
-    for rule in rules.iter().chain(filters.iter().copied()) {
+    for rule in rules {
         hash.update(format!("{}\n{}\n", rule.id, rule.version));
     }
     RulesetHash(hash.finalize().into())

@@ -99,7 +99,9 @@ fn a_restart_at_any_event_changes_nothing() {
         for (seq, fields) in fields.iter().enumerate() {
             if break_at == Some(seq) {
                 let mut firings = Firings::new(&line.ruleset);
-                raised.iter().for_each(|alert| firings.add(alert));
+                for alert in &raised {
+                    firings.add(alert);
+                }
                 line.watch = Watch::new(Arc::clone(&line.ruleset));
                 for (seen, fields) in fields_before(&users, seq) {
                     let event = line.event(secs(seen), &fields);

@@ -52,13 +52,13 @@ pub(crate) fn yaml_files(root: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Correlations that cannot run because something they refer to is not there: a file's place, and why.
+/// Rules that cannot run because something they refer to is not there, a counted rule or a list: a file's place, and why.
 pub(crate) fn unlinked(files: &[RuleFile]) -> Vec<(usize, Problem)> {
     let held = files.iter().enumerate().filter(|(_, file)| file.accepted());
     let (places, rules): (Vec<usize>, Vec<Rule>) = held
         .flat_map(|(place, file)| file.parsed.rules.iter().map(move |rule| (place, rule.clone())))
         .unzip();
-    let found = custos_detect::problems(&rules).into_iter();
+    let found = custos_detect::problems(&rules).into_iter().chain(custos_detect::unfilled(&rules));
     found.filter_map(|(rule, problem)| Some((*places.get(rule)?, problem))).collect()
 }
 

@@ -203,6 +203,41 @@ fn alike_matches_raise_one_alert_that_counts_the_rest_also_after_a_kill() -> Res
     running.node.stop()
 }
 
+/// A list's values hold from the place where they came, and for nothing before: also when the log is replayed.
+#[test]
+fn a_rule_asks_for_a_list_as_it_was_known_then() -> Result<()> {
+    let mut running = Running::start()?;
+    let file = running.folder.path().join("doors.txt");
+    let list = |values: &str| -> Result<String> {
+        fs::write(&file, values)?;
+        let file = file.to_string_lossy();
+        let made = run(["rules", "make-list", "--name", "watched doors", &*file])?.done()?;
+        Ok(String::from_utf8(made.stdout)?)
+    };
+    let asks = rule("high", "'%watched doors%'").replace("door.name:", "door.name|expand:");
+    let doubt = running.api.post("/rules/lint", &json!({"text": asks}))?;
+    let warning = doubt["warnings"][0]["message"].as_str().context("nothing is doubtful")?;
+    ensure!(warning.contains("nothing fills the placeholder '%watched doors%'"), "{warning}");
+    running.moved("live", &asks, "doors that are watched")?;
+    running.api.ship("doors", &doors(0..100))?;
+    running.evaluated(100)?;
+    ensure!(running.alerts()? == 0, "there is no list yet");
+    running.moved("live", &list("d1\n")?, "the first")?;
+    running.api.ship("doors", &doors(100..200))?;
+    running.evaluated(200)?;
+    ensure!(running.alerts()? == 10, "d1 since it is on the list");
+    running.moved("live", &list("d1\nd2 # new\n")?, "one more")?;
+    running.node.kill()?;
+    running.node.restart()?;
+    running.api.ship("doors", &doors(200..300))?;
+    running.evaluated(300)?;
+    ensure!(running.alerts()? == 30, "d1 and d2");
+    running.node.stop()?;
+    let replayed = running.node.run(&["rebuild", "--replay"])?.done()?;
+    ensure!(!replayed.stderr.contains("differ"), "{}", replayed.stderr);
+    Ok(())
+}
+
 #[test]
 fn the_command_line_imports_moves_tries_and_covers() -> Result<()> {
     let mut running = Running::start()?;

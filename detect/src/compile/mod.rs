@@ -83,7 +83,7 @@ impl Predicates {
     fn other(&mut self, item: &Item, asked: &Asked) -> Cond {
         let test = &asked.test;
         match test {
-            Test::Never => Cond::Const(false),
+            Test::Unfilled(_) => Cond::Const(false),
             Test::Null | Test::Exists(false) => not(self.ask(item, Kind::Present)),
             Test::Exists(true) => self.ask(item, Kind::Present),
             _ if test.is_any_text() => self.ask(item, Kind::Present),
@@ -225,7 +225,7 @@ impl Lazy {
             Test::Number(_)
             | Test::Null
             | Test::Exists(_)
-            | Test::Never
+            | Test::Unfilled(_)
             | Test::FieldRef { .. } => false,
         }
     }

@@ -36,9 +36,7 @@ fn is_never(part: &Part) -> bool {
     match part {
         Part::All(parts) => parts.iter().any(is_never),
         Part::Any(parts) => parts.iter().all(is_never),
-        Part::Item(item) => {
-            !item.negated && item.asked.iter().all(|it| matches!(it.test, Test::Never))
-        }
+        Part::Item(item) => !item.negated && item.asked.iter().all(Asked::is_unfilled),
     }
 }
 

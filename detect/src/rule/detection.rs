@@ -3,7 +3,7 @@
 use super::{
     Problem,
     condition::{self, Expr, one_or},
-    modifier::{Modifiers, is_unfilled},
+    modifier::Modifiers,
     test::Asked,
     yaml::{Key, Node, Place, Value},
 };
@@ -44,7 +44,7 @@ pub(crate) struct Item {
 impl Item {
     /// Whether this item stands for a placeholder that nobody has filled, so that it never holds.
     pub(crate) fn is_unfilled(&self) -> bool {
-        self.asked.iter().any(is_unfilled)
+        self.asked.iter().any(Asked::is_unfilled)
     }
 }
 
@@ -115,13 +115,6 @@ fn warn(searches: &[Search], places: &[Place], condition: &Expr, warnings: &mut 
     for ((index, search), at) in searches.iter().enumerate().zip(places) {
         if !uses(condition, index) {
             let message = format!("search '{}' is not used in the condition", search.name);
-            warnings.push(at.problem(message));
-        }
-        if search.part.items().into_iter().any(Item::is_unfilled) {
-            let message = format!(
-                "search '{}' has a placeholder that nothing fills; the rule never matches",
-                search.name
-            );
             warnings.push(at.problem(message));
         }
     }

@@ -1,7 +1,7 @@
 //! One YAML document becomes one rule.
 
 use super::{
-    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, legacy,
+    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, legacy, list,
     suggest::did_you_mean,
     suppress,
     yaml::{Key, Node, Value},
@@ -167,6 +167,13 @@ fn body(
     if let Some(block) = node.get("correlation") {
         let generate = correlation::is_true(node.get("generate"));
         return correlation::read(block, generate, warnings).map(Body::Correlation);
+    }
+    if let Some(block) = node.get("list") {
+        if text(node, "name").is_none_or(|name| name.is_empty() || name.contains('%')) {
+            let message = "a list has a 'name', by which rules ask for it as '%name%'";
+            return Err(vec![block.at.problem(message)]);
+        }
+        return list::read(block);
     }
     if logsource.is_none() {
         return Err(vec![node.at.problem(missing(node, "logsource"))]);

@@ -6,6 +6,7 @@ mod detection;
 mod document;
 pub(crate) mod exception;
 mod legacy;
+pub(crate) mod list;
 mod modifier;
 pub(crate) mod pattern;
 pub(crate) mod suppress;
@@ -80,6 +81,8 @@ pub(crate) enum Body {
     },
     /// `None` where this version does not evaluate it.
     Correlation(Option<Correlation>),
+    /// Values that others ask for by its name.
+    List(Arc<[String]>),
 }
 
 impl Rule {
@@ -96,6 +99,11 @@ impl Rule {
     /// Whether this narrows other rules.
     pub fn is_filter(&self) -> bool {
         matches!(self.body, Body::Filter { .. })
+    }
+
+    /// Whether this is values that others ask for.
+    pub fn is_list(&self) -> bool {
+        matches!(self.body, Body::List(_))
     }
 
     /// What its correlation counts, as it names it.

@@ -78,7 +78,7 @@ enum Base64 {
 
 /// What the modifiers of one field say, taken together.
 #[expect(clippy::struct_excessive_bools, reason = "each is one modifier of Sigma")]
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Modifiers {
     kind: Kind,
     affix: Affix,
@@ -153,7 +153,8 @@ impl Modifiers {
         if !self.regex_flags.is_empty() && self.kind != Kind::Regex {
             return Err("modifiers 'i', 'm' and 's' belong behind 're'");
         }
-        if !text && (shaped || self.expand) {
+        let expands = self.expand && self.kind != Kind::Cidr;
+        if !text && (shaped || expands) {
             return Err("modifiers that change a text do not go with one that reads no text");
         }
         if self.affix != Affix::Whole && !(text || self.kind == Kind::FieldRef) {
@@ -204,7 +205,10 @@ impl Modifiers {
         match self.kind {
             Kind::Text | Kind::Exists => self.text(&text, keyword, at),
             Kind::Regex => self.regex(&text, at).map(|test| vec![test]),
-            Kind::Cidr => cidr(&text, at).map(|test| vec![test]),
+            Kind::Cidr => match self.unfilled(&text, keyword, at) {
+                Some(unfilled) => Ok(vec![unfilled]),
+                None => cidr(&text, at).map(|test| vec![test]),
+            },
             Kind::FieldRef => {
                 let field = Arc::from(text.as_str());
                 Ok(vec![Test::FieldRef { field, affix: self.affix, cased: self.cased }])
@@ -225,8 +229,8 @@ impl Modifiers {
     }
 
     fn text(&self, text: &str, keyword: bool, at: Place) -> Result<Vec<Test>, Problem> {
-        if self.expand && has_placeholder(text) {
-            return Ok(vec![Test::Never]);
+        if let Some(unfilled) = self.unfilled(text, keyword, at) {
+            return Ok(vec![unfilled]);
         }
         let mut patterns = vec![Pattern::parse(text)];
         if self.windash {
@@ -244,6 +248,18 @@ impl Modifiers {
         let ask =
             |pattern: Pattern| Test::Text { pattern: pattern.open(start, end), cased: self.cased };
         Ok(patterns.into_iter().map(ask).collect())
+    }
+
+    /// The question as a placeholder that is still to be filled, if `text` has one.
+    fn unfilled(&self, text: &str, keyword: bool, at: Place) -> Option<Test> {
+        if !self.expand {
+            return None;
+        }
+        let (before, rest) = text.split_once('%')?;
+        let (name, after) = rest.split_once('%').filter(|(name, _)| !name.is_empty())?;
+        let (name, around) = (name.to_owned(), (before.to_owned(), after.to_owned()));
+        let modifiers = self.clone();
+        Some(Test::Unfilled(Arc::new(Unfilled { name, at, around, modifiers, keyword })))
     }
 
     fn encode(&self, text: &str) -> Vec<String> {
@@ -323,15 +339,40 @@ fn base64_offsets(bytes: &[u8]) -> Vec<String> {
     (0..3).map(form).filter(|text| !text.is_empty()).collect()
 }
 
-/// `%name%` somewhere in the text.
-fn has_placeholder(text: &str) -> bool {
-    text.split('%').skip(1).step_by(2).any(|name| !name.is_empty())
-        && text.matches('%').count() >= 2
+/// A question with `%name%` in it, which a list of that name fills.
+#[derive(Clone, Debug)]
+pub(crate) struct Unfilled {
+    pub(crate) name: String,
+    pub(crate) at: Place,
+    /// What stands before and behind it.
+    around: (String, String),
+    modifiers: Modifiers,
+    keyword: bool,
 }
 
-/// Whether a test stands for a placeholder that nobody has filled.
-pub(crate) fn is_unfilled(asked: &Asked) -> bool {
-    matches!(asked.test, Test::Never)
+impl Unfilled {
+    /// The questions with one value of a list: a text as it stands, in which nothing is a wildcard. None where the
+    /// value is not of the kind that is asked for.
+    pub(crate) fn with(&self, value: &str) -> Vec<Asked> {
+        let (before, after) = &self.around;
+        let is_text = self.modifiers.kind == Kind::Text;
+        let value = if is_text { escaped(value) } else { value.to_owned() };
+        let text = format!("{before}{value}{after}");
+        let node = Node { at: self.at, value: Value::Str(text) };
+        self.modifiers.ask(&node, self.keyword).unwrap_or_default()
+    }
+}
+
+/// With a backslash before what a pattern would take for more than itself.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        if matches!(character, '*' | '?' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
 }
 
 impl Test {

@@ -1,6 +1,6 @@
 //! What a rule asks of one value.
 
-use super::pattern::Pattern;
+use super::{modifier::Unfilled, pattern::Pattern};
 use ipnet::IpNet;
 use regex::Regex;
 use std::sync::Arc;
@@ -10,6 +10,13 @@ use std::sync::Arc;
 pub(crate) struct Asked {
     pub(crate) test: Test,
     pub(crate) text: String,
+}
+
+impl Asked {
+    /// Whether this stands for a placeholder that nobody has filled.
+    pub(crate) fn is_unfilled(&self) -> bool {
+        matches!(self.test, Test::Unfilled(_))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +45,7 @@ pub(crate) enum Test {
     /// A part of the time that the value spells, in UTC.
     Time(TimePart, Option<Order>, f64),
     /// A placeholder nobody has filled: never true.
-    Never,
+    Unfilled(Arc<Unfilled>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -55,7 +55,19 @@ impl Shelf {
             let text = entry.texts().next()?;
             Some(of_text(key, entry, text))
         });
-        Self::new(present.flatten().collect())
+        let mut shelf: Vec<ShelfRule> = present.flatten().collect();
+        let rules: Vec<Parsed> = shelf.iter().filter_map(|it| it.rule.clone()).collect();
+        let of_rule = custos_detect::unfilled(&rules).into_iter();
+        let unfilled: Vec<(RuleId, Fault)> = of_rule
+            .filter_map(|(place, problem)| Some((rules.get(place)?.id.clone(), problem)))
+            .collect();
+        for (rule, problem) in unfilled {
+            let own = |it: &&mut ShelfRule| it.rule.as_ref().is_some_and(|it| it.id == rule);
+            if let Some(own) = shelf.iter_mut().find(own) {
+                own.warnings.push(problem);
+            }
+        }
+        Self::new(shelf)
     }
 
     /// The files that give no rule, for as long as the process runs.

@@ -7,6 +7,7 @@ mod coverage;
 mod gather;
 mod import;
 mod life;
+mod list;
 mod place;
 mod run;
 mod test;
@@ -45,6 +46,8 @@ pub(super) enum Rules {
     Coverage(coverage::Coverage),
     /// Print the ATT&CK techniques that rules look for, as a layer for the Navigator.
     Attack(attack::Attack),
+    /// Make a list that rules ask for by its name out of a file of values, CSV or STIX 2.1; print it.
+    MakeList(list::MakeList),
     /// Take in a folder of Sigma rules, as drafts or in shadow, and report on each file.
     Import(import::Import),
 }
@@ -61,6 +64,7 @@ impl Rules {
             Self::Diff(diff) => diff.run(),
             Self::Coverage(coverage) => coverage.run(),
             Self::Attack(attack) => attack.run(),
+            Self::MakeList(list) => list.run(),
             Self::Import(import) => import.run(),
         }
     }

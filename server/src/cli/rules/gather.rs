@@ -1,12 +1,19 @@
-//! The rule files of a folder that somebody else made: nothing is followed out of it, and all of it has a limit.
+//! The rule files of a folder or archive that somebody else made: nothing is followed out of it, and all of it has a limit.
 
 use anyhow::{Context as _, ensure};
 use custos_detect::rule::RULE_BYTES_MAX;
-use std::{fs, io::Read as _, path::Path};
+use std::{
+    fs,
+    io::{BufReader, Read as _},
+    path::Path,
+};
+use zip::ZipArchive;
 
 /// The public corpus has 4,500 files and 12 MB.
 const FILES_MAX: usize = 50_000;
 const TOTAL_BYTES_MAX: u64 = 256 << 20;
+/// Of an archive, folders and what is no rule included.
+const ENTRIES_MAX: usize = 200_000;
 
 /// One file, by its path below the folder.
 pub(super) struct Gathered {
@@ -23,8 +30,11 @@ struct Gathering {
 
 pub(super) fn gather(path: &Path) -> anyhow::Result<Vec<Gathered>> {
     let mut gathering = Gathering::default();
-    ensure!(fs::metadata(path)?.is_dir(), "is not a folder; unpack an archive first");
-    gathering.folder(path, path)?;
+    if fs::metadata(path)?.is_dir() {
+        gathering.folder(path, path)?;
+    } else {
+        gathering.archive(fs::File::open(path)?)?;
+    }
     gathering.files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(gathering.files)
 }
@@ -50,6 +60,24 @@ impl Gathering {
                     self.read(name, file)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A ZIP, as a code host makes it: read, and nothing of it written anywhere.
+    fn archive(&mut self, file: fs::File) -> anyhow::Result<()> {
+        let mut archive = ZipArchive::new(BufReader::new(file))
+            .context("is neither a folder nor a ZIP archive")?;
+        ensure!(archive.len() <= ENTRIES_MAX, "has more than {ENTRIES_MAX} entries");
+        for at in 0..archive.len() {
+            let entry = archive.by_index(at).with_context(|| format!("cannot read entry {at}"))?;
+            let name = entry.name().with_context(|| format!("the name of entry {at}"))?;
+            let name = name.into_owned();
+            if !entry.is_file() || !is_rule(&name) {
+                continue;
+            }
+            // Its name is a word to tell it by: no file is made of it.
+            self.read(name, entry)?;
         }
         Ok(())
     }
@@ -116,5 +144,38 @@ mod tests {
             ("rules/e.yml", "is a link, which is not followed"),
         ];
         assert_eq!(found, expected.map(|(name, reason)| (name, reason.to_owned())));
+    }
+    #[test]
+    fn an_archive_gives_its_rules_and_a_bomb_or_a_way_out_gives_none() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sigma.zip");
+        let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, bytes) in [
+            ("sigma-main/rules/b.yml", &b"title: b"[..]),
+            ("sigma-main/rules/a.yml", b"title: a"),
+            ("sigma-main/README.md", b"no rule"),
+            ("../../etc/evil.yml", b"title: evil"),
+            ("sigma-main/rules/bomb.yml", &vec![b' '; 64 << 20]),
+        ] {
+            archive.start_file(name, options).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap();
+        assert!(fs::metadata(&path).unwrap().len() < 1 << 20, "the bomb is small");
+        let told = |file: &Gathered| file.text.as_ref().map_or_else(Clone::clone, Clone::clone);
+        let files = gather(&path).unwrap();
+        let found: Vec<_> = files.iter().map(|it| (it.name.as_str(), told(it))).collect();
+        let expected = [
+            ("sigma-main/rules/a.yml", "title: a"),
+            ("sigma-main/rules/b.yml", "title: b"),
+            ("sigma-main/rules/bomb.yml", "has more than 1048576 bytes"),
+        ];
+        assert_eq!(found, expected.map(|(name, text)| (name, text.to_owned())));
+        fs::write(&path, b"no archive").unwrap();
+        assert!(
+            format!("{:#}", gather(&path).err().unwrap()).contains("neither a folder nor a ZIP")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `custos rules import`: a public checkout of Sigma rules becomes drafts or rules in shadow, with a
+//! `custos rules import`: a public checkout of Sigma rules, or an archive of one, becomes drafts or rules in shadow, with a
 //! report on each file.
 
 use super::{
@@ -44,8 +44,8 @@ pub(in crate::cli) struct Import {
     /// One JSON value a file, and the sums last.
     #[arg(long)]
     json: bool,
-    /// A folder of rules.
-    #[arg(value_name = "DIR")]
+    /// A folder of rules, or a ZIP archive of one.
+    #[arg(value_name = "DIR|ZIP")]
     from: PathBuf,
 }
 
