@@ -55,7 +55,7 @@ export function ConnectDrawer({ opened, onClose }: { opened: boolean; onClose: (
         <Tabs defaultValue={answer.data.pages[0]?.title ?? null} keepMounted={false}>
           <Tabs.List aria-label={t("connect.title")}>{answer.data.pages.map((page) => <Tabs.Tab key={page.title} value={page.title}>{short(page.title)}</Tabs.Tab>)}</Tabs.List>
           {answer.data.pages.map((page) => (
-            <Tabs.Panel key={page.title} value={page.title}><Family page={page} open={answer.data.open} /></Tabs.Panel>
+            <Tabs.Panel key={page.title} value={page.title} pt="sm"><Family page={page} open={answer.data.open} /></Tabs.Panel>
           ))}
         </Tabs>
       ) : null}
