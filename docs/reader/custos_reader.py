@@ -1,27 +1,27 @@
 #!/usr/bin/env python3
 """Reads a Custos data folder by what FORMAT.md says, without Custos: decrypts every record, makes the tree anew, and
-holds it against the signed checkpoints. One JSON line a log; exit 1 if anything does not hold. Gaps in the middle of a
-log (14) are faults to it.
+holds it against the signed checkpoints. One JSON line a log; exit 1 if anything does not hold. A gap is none where facts
+of the journal say that retention dropped just that (14).
 
     pip install cryptography zstandard
     python3 custos_reader.py DATA [--key PUB] [--checkpoint FILE] [--master FILE] [--records FILE]
 
 --key is what `custos log key` prints, else the folder's own key; --records writes every record in hex, a line each.
 """
-import argparse, base64, hashlib, hmac, itertools, json, os, pathlib, re, struct, sys, zstandard
+import argparse, base64, functools, hashlib, hmac, itertools, json, os, pathlib, re, struct, sys, zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 COMMIT, BLOCK, DICTIONARY, FOOTER = 1, 2, 3, 4
+NOTE = re.compile("[^\n/]+/([^\n]+)\n([0-9]+)\n([^\n]+)\n\n\u2014 [^ \n]+ ([^\n]+)\n")  # section 7
 sha = lambda data: hashlib.sha256(data).digest()
 mac = lambda key, purpose, message=b"": hmac.digest(key, purpose + b"\0" + message, "sha256")
 
 def unwrap(master, wrapped, associated):  # section 8
     return AESGCM(mac(master, b"custos wrap 1", wrapped[:16])).decrypt(bytes(12), wrapped[16:], associated)
 
-def numbers(data, at, count):
-    """So many varints, and the place after them."""
+def numbers(data, at, count):  # so many varints, and the place after them
     values = []
     while len(values) < count:
         value, shift, byte = 0, 0, 0x80
@@ -31,8 +31,7 @@ def numbers(data, at, count):
         values.append(value)
     return values, at
 
-def edge_of(data, at):
-    """The tree edge among the sections (4) from `at` on."""
+def edge_of(data, at):  # the tree's edge among the sections (4) from `at` on
     edge = []
     while at < len(data):
         (number, length), at = numbers(data, at, 2)
@@ -52,13 +51,10 @@ class Tree:
         self.peaks.append(node)
         self.size += 1
     def root(self):
-        root = self.peaks[-1] if self.peaks else sha(b"")
-        for left in reversed(self.peaks[:-1]):
-            root = sha(b"\1" + left + root)
-        return root
+        right, *lefts = self.peaks[::-1] or [sha(b"")]
+        return functools.reduce(lambda root, left: sha(b"\1" + left + root), lefts, right)
 
-def frames(data, at, key):
-    """Kind, first seq, number of records and raw body of each frame (3), up to reserved room or a torn end."""
+def frames(data, at, key):  # kind, first seq, number of records and raw body of each (3), up to reserved room or a torn end
     dictionary = None
     while data[at : at + 4] == b"CuFr" and len(data) >= at + 96:
         head = struct.unpack_from("<4s4B2H5I5Q2I2q", data, at)
@@ -70,8 +66,7 @@ def frames(data, at, key):
             return
         unpacker = zstandard.ZstdDecompressor(dict_data=dictionary if head[11] else None)
         content = unpacker.decompress(packed, max_output_size=raw)
-        if head[2] == DICTIONARY:
-            dictionary = zstandard.ZstdCompressionDict(content)
+        dictionary = zstandard.ZstdCompressionDict(content) if head[2] == DICTIONARY else dictionary
         yield head[2], head[16], head[17], content
         at = start + body + 5
 
@@ -82,23 +77,27 @@ def records(kind, count, body):
     ends = list(itertools.accumulate(lengths, initial=at))
     return [body[start:end] for start, end in zip(ends, ends[1:])]
 
-def after(footer):
-    """Size and edge of the tree as a footer has them."""
+def after(footer):  # size and edge of the tree as a footer has them
     (blocks,), at = numbers(footer, 0, 1)
     _, at = numbers(footer, at, 5 * blocks)  # where each block lies
     (nodes,), at = numbers(footer, at, 1)
     (size,), at = numbers(footer, at + nodes, 1)
     return size, edge_of(footer, at)
 
-def read_log(files, is_cut, masters, claims, out):
-    tree, count, faults = None if is_cut else Tree(), 0, []  # the first header has the edge over what retention dropped
+def is_told(at, end, dropped):
+    for first, last in sorted(dropped):
+        at = last + 1 if first <= at <= last else at
+    return at == end
+
+def read_log(files, dropped, masters, claims):
+    tree, found, faults = Tree(), [], []
     for path in files:
         data = path.read_bytes()
         head = struct.unpack_from("<8sHBBHHII4Qq8s", data)  # section 2
         assert head[0] == b"CUSTOSEG" and head[1] == 1, f"{path} is no segment of version 1"
         signed, wrapped = data[: head[6] - 68], data[head[6] - 68 : head[6] - 4]
         before = Tree(head[9], edge_of(signed, 88))
-        if tree and (tree.size, tree.peaks) != (before.size, before.peaks):
+        if (tree.size, tree.peaks) != (before.size, before.peaks) and not is_told(tree.size, before.size, dropped):
             faults.append(f"{path.name} does not begin where the one before ends")
         tree = before
         for kind, seq, held, body in frames(data, head[6], unwrap(masters[head[13]], wrapped, signed)):
@@ -108,13 +107,10 @@ def read_log(files, is_cut, masters, claims, out):
                 faults.append(f"{path.name}: record {seq} comes after {tree.size} records")
             for record in records(kind, held, body) if kind in (COMMIT, BLOCK) else []:
                 tree.push(record)
-                count += 1
-                out.write(record.hex() + "\n")
+                found.append(record)
                 if any(root != tree.root() for root in claims.get(tree.size, [])):
                     faults.append(f"the first {tree.size} records are not those of a checkpoint")
-    return tree or Tree(), count, faults
-
-NOTE = re.compile("[^\n/]+/([^\n]+)\n([0-9]+)\n([^\n]+)\n\n\u2014 [^ \n]+ ([^\n]+)\n")  # section 7
+    return tree, found, faults
 
 def main():
     ask = argparse.ArgumentParser()
@@ -123,28 +119,32 @@ def main():
         ask.add_argument(option)
     ask = ask.parse_args()
     master = bytes.fromhex(pathlib.Path(ask.master or ask.data / "keys/master.key").read_text().strip())
-    ring = json.loads((ask.data / "keys/keyring").read_text().split("\n")[0])  # section 8
     keys = {}
-    for held in ring["keys"]:
+    for held in json.loads((ask.data / "keys/keyring").read_text().split("\n")[0])["keys"]:  # section 8
         associated = held["kind"].encode() + b"\0" + held["name"].encode()
         keys.setdefault(held["kind"], []).append(unwrap(master, bytes.fromhex(held["key"]), associated))
     masters = {mac(key, b"custos master key id 1")[:8]: key for key in [master, *keys.get("master", [])]}
     public = ed25519.Ed25519PrivateKey.from_private_bytes(keys["signing"][0]).public_key()
     if ask.key:
         public = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(ask.key.split()[0].split("+", 2)[2])[1:])
-    claims, failed, out = {}, False, open(ask.records or os.devnull, "w")
+    claims, out = {}, open(ask.records or os.devnull, "w")
     for path in [*ask.data.glob("checkpoints/*.notes"), *map(pathlib.Path, filter(None, [ask.checkpoint]))]:
         for note in NOTE.finditer(path.read_text()):
             public.verify(base64.b64decode(note[4])[4:], note[0].split("\n\n")[0].encode() + b"\n")  # else raises
             claims.setdefault(note[1], {}).setdefault(int(note[2]), []).append(base64.b64decode(note[3]))
-    for folder in [*sorted(ask.data.glob("telemetry*")), ask.data / "journal"]:
-        held = claims.get(folder.name, {})
-        files, cut = sorted(folder.glob("[0-9]*.seg")), ask.data / f"retention/{folder.name}-0.dropped"
-        tree, count, faults = read_log(files, cut.exists(), masters, held, out)
+    dropped, lines = {}, []
+    for folder in [ask.data / "journal", *sorted(ask.data.glob("telemetry*"))]:  # the journal tells of the others' gaps
+        held, files = claims.get(folder.name, {}), sorted(folder.glob("[0-9]*.seg"))
+        tree, found, faults = read_log(files, dropped.get(folder.name, []), masters, held)
+        for fact in (it for it in found if folder.name == "journal" and b'{"type":"segments_dropped"' in it):
+            event = json.loads(fact[1:])["fact"]["event"]
+            dropped.setdefault(event["log"], []).append((event["first"], event["last"]))
         faults += [f"a checkpoint speaks of {size} records" for size in held if size > tree.size]
-        line = {"log": folder.name, "records": count, "root": tree.root().hex(), "checkpoints": len(held)}
-        print(json.dumps(line | {"faults": faults}))
-        failed |= bool(faults)
-    return 1 if failed else 0
+        line = {"log": folder.name, "records": len(found), "root": tree.root().hex(), "checkpoints": len(held)}
+        lines.append((line | {"faults": faults}, found))
+    for line, found in lines[1:] + lines[:1]:
+        out.writelines(record.hex() + "\n" for record in found)
+        print(json.dumps(line))
+    return int(any(line["faults"] for line, _ in lines))
 
 sys.exit(main())
