@@ -27,6 +27,7 @@ pub fn paths(source: &EventSource, field: &str) -> Paths {
 /// The canonical names of a field that Custos knows by name in events of `source`.
 pub(crate) fn mapped(source: &EventSource, field: &str) -> Option<&'static [&'static str]> {
     let table: &[(&str, &'static [&'static str])] = match source.product {
+        _ if source.categories.contains(&"firewall") => FIREWALL,
         "windows" => WINDOWS,
         "linux" => LINUX,
         _ if source.categories.contains(&"webserver") => WEB,
@@ -63,6 +64,10 @@ fn own(source: &EventSource) -> &'static [&'static str] {
         "suricata" => &["suricata.eve."],
         "aws" => &["aws.cloudtrail."],
         "custos" => OURS,
+        "keycloak" => &["keycloak."],
+        "falco" => &["falco.", "falco.output_fields."],
+        "trivy" => &["trivy."],
+        "gophish" => &["gophish."],
         "linux" => &["auditd.", "json.", ""],
         _ => &["json.", ""],
     }
@@ -127,6 +132,16 @@ const WEB: &[(&str, &[&str])] = &[
     ("sc-status", &["http.response.status_code"]),
     ("sc-bytes", &["http.response.body.bytes"]),
     ("cs-content-type", &["http.response.mime_type"]),
+];
+
+/// What Sigma's generic firewall rules ask for.
+const FIREWALL: &[(&str, &[&str])] = &[
+    ("src_ip", &["source.ip"]),
+    ("src_port", &["source.port"]),
+    ("dst_ip", &["destination.ip"]),
+    ("dst_port", &["destination.port"]),
+    ("action", &["event.action"]),
+    ("protocol", &["network.transport"]),
 ];
 
 const LINUX: &[(&str, &[&str])] = &[

@@ -283,6 +283,10 @@ fields! {
     265 CUSTOS_BACKUP_TARGET "custos.backup.target"
     266 CUSTOS_BACKUP_DELETED "custos.backup.deleted"
     267 LOG_SOURCE_ADDRESS "log.source.address"
+    268 CONTAINER_ID "container.id"
+    269 CONTAINER_NAME "container.name"
+    270 CONTAINER_IMAGE_NAME "container.image.name"
+    271 ORCHESTRATOR_NAMESPACE "orchestrator.namespace"
 }
 
 #[cfg(test)]

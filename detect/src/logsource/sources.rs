@@ -63,10 +63,14 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("custos.crm", CRM),
     ("custos.door", DOOR),
     ("custos.payment", PAYMENT),
+    ("falco.alert", source("falco", &["alert"], &[])),
     ("gcp.audit", source("gcp", &["gcp.audit"], &[])),
     ("github.audit", source("github", &["audit"], &[])),
     ("google_workspace.admin", source("gcp", &["google_workspace.admin"], &[])),
     ("google_workspace.login", source("gcp", &["google_workspace.login"], &[])),
+    ("gophish.event", source("gophish", &["event"], &[])),
+    ("keycloak.admin", source("keycloak", &["admin"], &[])),
+    ("keycloak.event", source("keycloak", &["event"], &[])),
     ("kubernetes.audit", source("kubernetes", &["audit"], &["application"])),
     ("linux.auditd", source("linux", &["auditd"], &[])),
     ("linux.auth", source("linux", &["auth", "syslog"], &[])),
@@ -89,17 +93,23 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("linux.usermod", source("linux", &["auth", "syslog"], &[])),
     ("linux.vsftpd", source("linux", &["vsftpd", "syslog"], &[])),
     ("m365.audit", source("m365", &["audit"], &[])),
+    ("netfilter.log", source("linux", &["iptables", "syslog"], &["firewall"])),
     ("nginx.access", source("nginx", &["nginx"], &["webserver"])),
     ("nginx.error", source("nginx", &["nginx"], &[])),
     ("o365.audit", source("m365", &["audit"], &[])),
     ("okta.system", source("okta", &["okta"], &[])),
     ("onelogin.events", source("onelogin", &["onelogin.events"], &[])),
     ("opencanary.application", source("opencanary", &[], &["application"])),
+    ("pfsense.filterlog", source("pfsense", &["filterlog"], &["firewall"])),
     ("slack.audit", source("slack", &["audit"], &[])),
     ("suricata.eve", SURICATA),
     ("syslog", source("linux", &["syslog"], &[])),
     ("system.auth", source("linux", &["sshd", "sudo", "auth", "syslog"], &[])),
     ("system.syslog", source("linux", &["syslog"], &[])),
+    ("trivy.misconfiguration", source("trivy", &["misconfiguration"], &[])),
+    ("trivy.report", source("trivy", &["report"], &[])),
+    ("trivy.secret", source("trivy", &["secret"], &[])),
+    ("trivy.vulnerability", source("trivy", &["vulnerability"], &[])),
 ];
 
 pub(super) fn dataset(dataset: &str) -> EventSource {
@@ -134,6 +144,8 @@ mod tests {
         assert_eq!(dataset("linux.sshd").services, ["sshd", "auth", "syslog"]);
         assert_eq!(dataset("zeek.dns").categories, ["dns"]);
         assert_eq!(dataset("linux.something").services, ["syslog"]);
+        assert_eq!(dataset("netfilter.log").categories, ["firewall"]);
+        assert_eq!(dataset("keycloak.admin").product, "keycloak");
         assert_eq!(dataset("moon.phase"), EventSource::default());
     }
 }

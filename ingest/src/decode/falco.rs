@@ -45,10 +45,10 @@ impl Falco {
             file: own("fd.name"),
             container: own("container.id"),
             of_container: [
-                (table.intern("container.id"), own("container.id")),
-                (table.intern("container.name"), own("container.name")),
-                (table.intern("container.image.name"), own("container.image.repository")),
-                (table.intern("orchestrator.namespace"), own("k8s.ns.name")),
+                (ecs::CONTAINER_ID, own("container.id")),
+                (ecs::CONTAINER_NAME, own("container.name")),
+                (ecs::CONTAINER_IMAGE_NAME, own("container.image.repository")),
+                (ecs::ORCHESTRATOR_NAMESPACE, own("k8s.ns.name")),
             ],
             rows: Raises::new(table, &rows),
         }

@@ -15,7 +15,6 @@ pub(super) struct Trivy {
     status: FieldId,
     name: FieldId,
     kind: FieldId,
-    image: FieldId,
     rows: Raises,
 }
 
@@ -40,7 +39,6 @@ impl Trivy {
             status: own("Status"),
             name: own("ArtifactName"),
             kind: own("ArtifactType"),
-            image: table.intern("container.image.name"),
             rows: Raises::new(table, &rows),
         }
     }
@@ -64,7 +62,7 @@ impl Trivy {
             self.rows.apply(event);
         }
         if event.str(self.kind) == Some("container_image") {
-            raise(event, self.image, self.name);
+            raise(event, ecs::CONTAINER_IMAGE_NAME, self.name);
         }
         Ok(event.get(self.time).and_then(time::of_value))
     }
