@@ -136,7 +136,7 @@ export function RuleEditor() {
         </section>
         <section>
           <Group gap={6} align="end">
-            <Select label={t("rules.over")} value={over} onChange={(value) => setOver(value ?? "")} allowDeselect={false} data={SPANS.map((value) => ({ value, label: term("rules.span", value || "all") }))} />
+            <Select w={250} label={t("rules.over")} value={over} onChange={(value) => setOver(value ?? "")} allowDeselect={false} data={SPANS.map((value) => ({ value, label: term("rules.span", value || "all") }))} />
             <Button variant="default" disabled={!ready || !can("read_events")} loading={backtest.isPending} onClick={() => backtest.mutate()}>{t("rules.backtest")}</Button>
             <Button variant="default" disabled={!ready || !isKnown || !can("read_events")} loading={diff.isPending} onClick={() => diff.mutate()}>{t("rules.diff")}</Button>
           </Group>
