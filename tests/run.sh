@@ -79,6 +79,17 @@ python_packages() {
         grep -iE '^(aiosmtpd|confluent-kafka|cryptography|kafka-python|moto|zstandard) '
 }
 
+# Beside its list, as npm wants it; the clients that the end-to-end tests run on Node.js.
+node_clients() {
+    mkdir -p "$CACHE/shippers"
+    if ! cmp -s tests/shippers/package-lock.json "$CACHE/shippers/package-lock.json" ||
+        [ ! -e "$CACHE/shippers/node_modules" ]; then
+        cp tests/shippers/package.json tests/shippers/package-lock.json "$CACHE/shippers"
+        (cd "$CACHE/shippers" && npm ci --silent --no-audit --no-fund)
+    fi
+    (cd "$CACHE/shippers" && npm ls --depth 0 | tail -n +2)
+}
+
 kafka_jars() {
     local version
     version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' tests/kafka/pom.xml)
@@ -156,6 +167,7 @@ say "Node.js"
 need_node "$NODE_MIN" "$CACHE/node"
 if wants e2e; then
     step "Python packages" python_packages
+    step "Node.js clients" node_clients
     step "Apache Kafka" kafka_jars
 fi
 [ ${#failures[@]} -eq 0 ] || die "cannot prepare: ${failures[*]}"

@@ -23,7 +23,7 @@ pub struct Piece {
     pub fault: Option<Box<str>>,
 }
 
-/// What the way an event came by says of it. Only the sender's address is added to what the event says
+/// What the way an event came by says of it. Only the sender's address and the tag are added to what the event says
 /// itself; the others stand in for what it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
@@ -31,6 +31,8 @@ pub struct Context {
     pub host: Option<Box<str>>,
     pub file: Option<Box<str>>,
     pub time: Option<Timestamp>,
+    /// Fluentd's name for where it belongs; kept as `fluent.tag`.
+    pub tag: Option<Arc<str>>,
 }
 
 impl Piece {

@@ -3,14 +3,17 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod batch;
+mod beats;
 mod body;
 mod counters;
 pub mod decode;
 pub mod decoding;
 pub mod file;
+mod fluent;
 mod gate;
 mod gelf;
 pub mod http;
+mod inflate;
 pub mod kafka;
 mod limit;
 pub mod listener;

@@ -1,12 +1,15 @@
-//! A socket that shippers write to: syslog or GELF over UDP, TCP or TLS.
+//! A socket that shippers write to: syslog or GELF over UDP, TCP or TLS, Fluentd's and Beats' protocols over the latter two.
 //!
 //! [`connections`] takes streams and, where asked, speaks TLS on them ([`tls`]); [`stream`] reads one that only
-//! ever sends; [`datagrams`] takes UDP.
+//! ever sends, [`dialogue`] one whose client waits for answers; [`datagrams`] takes UDP.
 
 mod connections;
 mod datagrams;
+pub(crate) mod dialogue;
 mod stream;
 pub mod tls;
+
+pub use crate::fluent::SharedKey;
 
 use crate::{batch::Intake, gate::Gate};
 use ipnet::IpNet;
@@ -24,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub enum Protocol {
     Syslog,
     Gelf,
+    Fluent,
+    Beats,
 }
 
 impl Protocol {
@@ -31,6 +36,8 @@ impl Protocol {
         match self {
             Self::Syslog => "syslog",
             Self::Gelf => "gelf",
+            Self::Fluent => "fluent",
+            Self::Beats => "beats",
         }
     }
 }
@@ -68,6 +75,8 @@ pub struct PortConfig {
     pub source: Arc<str>,
     /// Who may send; empty: whoever reaches the port.
     pub networks: Vec<IpNet>,
+    /// What clients of [`Protocol::Fluent`] must know; `None`: nothing.
+    pub shared_key: Option<Arc<SharedKey>>,
 }
 
 impl PortConfig {

@@ -16,7 +16,7 @@ pub(crate) struct Snippet {
 }
 
 /// The protocol of each page's intake, and the page.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 10] = [
     ("syslog", include_str!("../../docs/sources/syslog.md")),
     ("kafka", include_str!("../../docs/sources/kafka.md")),
     ("http", include_str!("../../docs/sources/elasticsearch.md")),
@@ -24,6 +24,8 @@ const PAGES: [(&str, &str); 8] = [
     ("http", include_str!("../../docs/sources/otlp.md")),
     ("gelf", include_str!("../../docs/sources/gelf.md")),
     ("http", include_str!("../../docs/sources/gelf-http.md")),
+    ("fluent", include_str!("../../docs/sources/fluent.md")),
+    ("beats", include_str!("../../docs/sources/beats.md")),
     ("http", include_str!("../../docs/sources/webhook.md")),
 ];
 

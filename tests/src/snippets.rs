@@ -66,6 +66,16 @@ impl Places {
         ended(heading, Command::new(python()).args(["-c", &text]))
     }
 
+    /// Runs a block of JavaScript, with the clients of tests/shippers/.
+    pub fn node(&self, page: &str, heading: &str) -> Result<()> {
+        let text = self.snippet(page, heading)?;
+        let clients = root().join(".cache/shippers/node_modules");
+        if !clients.exists() {
+            bail!("{} is missing; `bash tests/run.sh` installs it", clients.display());
+        }
+        ended(heading, Command::new("node").env("NODE_PATH", clients).args(["-e", &text]))
+    }
+
     /// Debian's rsyslog with this block in its configuration, fed over TCP on `port`.
     pub fn rsyslog(&self, page: &str, heading: &str, folder: &Path, port: u16) -> Result<Running> {
         let config = format!(

@@ -7,10 +7,13 @@ use super::{
 };
 use crate::{decoding::Context, protect::Policy};
 use bytes::Bytes;
-use custos_event::{Flags, ParsedEvent, ecs};
+use custos_event::{FieldId, Flags, ParsedEvent, ecs};
 
-pub(super) fn add(event: &mut ParsedEvent, context: Context, policy: &Policy) {
-    let Context { sender, host, file, time } = context;
+pub(super) fn add(event: &mut ParsedEvent, context: Context, tag_field: FieldId, policy: &Policy) {
+    let Context { sender, host, file, time, tag } = context;
+    if let Some(tag) = tag {
+        add_some(event, tag_field, Some(&protected(&tag, policy)));
+    }
     if let Some(sender) = sender {
         fields::add(event, ecs::LOG_SOURCE_ADDRESS, &sender.to_string());
     }

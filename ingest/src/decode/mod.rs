@@ -34,7 +34,7 @@ pub use source_type::{SourceType, UnknownSourceType};
 use crate::{Decode, decoding::Piece, file::Unit, limit, protect::Policy, quarantine};
 use bytes::Bytes;
 use custos_event::{
-    FieldTable, Flags, Header, ParsedEvent, Parser, Shape, Timestamp,
+    FieldId, FieldTable, Flags, Header, ParsedEvent, Parser, Shape, Timestamp,
     parsed::{Protection, Whole},
 };
 use sniff::Format;
@@ -88,6 +88,7 @@ pub struct Decoder {
     names: Names,
     formats: Formats,
     scanner: scanned::Scanner,
+    tag: FieldId,
 }
 
 /// The names that headers carry, made once.
@@ -113,6 +114,11 @@ struct Formats {
     trivy: trivy::Trivy,
     gophish: gophish::Gophish,
     json: json::Json,
+}
+
+/// Would a line be read as what it is, if its format were not configured?
+pub(crate) fn is_known(line: &[u8]) -> bool {
+    sniff::sniff(line) != Format::Unknown
 }
 
 /// Why an event is rejected, for a person.
@@ -151,7 +157,8 @@ impl Decoder {
             json: json::Json::new(&table),
         };
         let scanner = scanned::Scanner::new(&table);
-        Self { options, parser: Parser::new(table), names: Names(names), formats, scanner }
+        let tag = table.intern("fluent.tag");
+        Self { options, parser: Parser::new(table), names: Names(names), formats, scanner, tag }
     }
 
     /// Reads one event. Never fails: bytes that no decoder understands become an event that is flagged
@@ -268,7 +275,7 @@ impl Decode for Decoder {
             Some(fault) => self.faulty(bytes, received, &fault),
             None => self.read(bytes, whole, received),
         };
-        context::add(&mut event, context, &self.options.policy);
+        context::add(&mut event, context, self.tag, &self.options.policy);
         event
     }
 }

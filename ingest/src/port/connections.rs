@@ -1,14 +1,25 @@
 //! The streams of one port: how many there may be, and what becomes of each.
 
-use super::{PortConfig, Protocol, stream};
+use super::{
+    PortConfig, Protocol,
+    dialogue::{self, Speaking},
+    stream,
+};
 use crate::{
     batch::{Intake, IntakeError},
-    gate::{FeedError, Gate},
+    beats, fluent,
+    gate::{Feed, FeedError, Gate},
     gelf, syslog,
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
@@ -16,7 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Each may hold an event that is not whole yet (256 KiB), what it has read (64 KiB) and the events of that:
-/// in all less than 200 MiB, if every one of them means harm.
+/// in all less than 200 MiB, if every one of them means harm. What clients that wait for answers hold beyond that
+/// shares one room ([`dialogue::ROOM_BYTES`]).
 const CONNECTIONS_MAX: usize = 512;
 /// A machine that is up answers in a round trip or two.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -32,8 +44,26 @@ pub(super) enum ConnectionError {
     TlsSlow,
     #[error("the connection broke")]
     Io(#[from] io::Error),
+    /// What came is not what the port speaks, or not from whom it may come.
+    #[error("{reason}")]
+    Refused { label: &'static str, reason: String },
     #[error(transparent)]
     Feed(#[from] FeedError),
+}
+
+impl ConnectionError {
+    pub(super) fn refused(label: &'static str, reason: &str) -> Self {
+        Self::Refused { label, reason: reason.into() }
+    }
+
+    /// One word for programs.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Tls(_) | Self::TlsSlow => "tls",
+            Self::Refused { label, .. } => label,
+            Self::Io(_) | Self::Feed(_) => "broken",
+        }
+    }
 }
 
 /// Serves until `stop`; an error only if the store failed.
@@ -45,6 +75,7 @@ pub(super) async fn run<I: Intake>(
     stop: &CancellationToken,
 ) -> Result<(), FeedError> {
     let mut open = JoinSet::new();
+    let room = Arc::new(Semaphore::new(dialogue::ROOM_BYTES));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -65,7 +96,8 @@ pub(super) async fn run<I: Intake>(
                 count_refused(&source, "network");
             }
             Ok((stream, peer)) => {
-                let one = One { protocol: config.protocol, source, peer, stop: stop.clone() };
+                let (config, room) = (config.clone(), Arc::clone(&room));
+                let one = One { config, source, peer, stop: stop.clone(), room };
                 open.spawn(one.serve(stream, tls.clone(), gate.clone()));
             }
             Err(error) => {
@@ -107,10 +139,12 @@ fn count_refused(source: &str, reason: &'static str) {
 
 /// One client's connection.
 struct One {
-    protocol: Protocol,
+    config: PortConfig,
     source: Arc<str>,
     peer: SocketAddr,
     stop: CancellationToken,
+    /// Shared by all of the port.
+    room: Arc<Semaphore>,
 }
 
 impl One {
@@ -138,8 +172,7 @@ impl One {
             Err(error) => {
                 let told = crate::listener::Chain(&error);
                 tracing::warn!(%source, %peer, error = %told, "a connection was closed");
-                let is_tls = matches!(error, ConnectionError::Tls(_) | ConnectionError::TlsSlow);
-                count_refused(source, if is_tls { "tls" } else { "broken" });
+                count_refused(source, error.label());
             }
         }
         None
@@ -152,13 +185,24 @@ impl One {
     ) -> Result<(), ConnectionError> {
         let feed = gate.feed(&self.source);
         let peer = self.peer.ip().to_canonical();
-        match self.protocol {
+        match self.config.protocol {
             Protocol::Syslog => {
                 stream::read(stream, syslog::Frames::default(), feed, peer, &self.stop).await
             }
             Protocol::Gelf => {
                 stream::read(stream, gelf::Frames::default(), feed, peer, &self.stop).await
             }
+            Protocol::Fluent => {
+                let forward = fluent::Forward::new(self.config.shared_key.clone())?;
+                self.speaking(feed, peer).hold(stream, forward).await
+            }
+            Protocol::Beats => {
+                self.speaking(feed, peer).hold(stream, beats::Beats::default()).await
+            }
         }
+    }
+
+    fn speaking<I>(&self, feed: Feed<I>, peer: IpAddr) -> Speaking<'_, I> {
+        Speaking { feed, peer, stop: &self.stop, room: Arc::clone(&self.room) }
     }
 }

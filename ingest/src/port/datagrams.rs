@@ -72,7 +72,7 @@ async fn store<I: Intake>(
             let all = received.len();
             let mut pieces = VecDeque::new();
             let read = match protocol {
-                Protocol::Syslog => {
+                Protocol::Syslog | Protocol::Fluent | Protocol::Beats => {
                     pieces = std::mem::take(&mut received);
                     Ok(())
                 }
@@ -162,7 +162,8 @@ struct Waiting {
 impl Waiting {
     fn new(protocol: Protocol) -> Self {
         let chunks = match protocol {
-            Protocol::Syslog => None,
+            // The latter two are not spoken over UDP, which the configuration says.
+            Protocol::Syslog | Protocol::Fluent | Protocol::Beats => None,
             Protocol::Gelf => Some(Chunks::default()),
         };
         Self { chunks, ..Self::default() }

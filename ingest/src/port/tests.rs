@@ -34,6 +34,7 @@ async fn open_to(
         listen: ([127, 0, 0, 1], 0).into(),
         source: "syslog:test".into(),
         networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        shared_key: None,
     };
     let port = Port::bind(config, gate).await.unwrap();
     let (address, stop) = (port.local_addr(), CancellationToken::new());
@@ -185,8 +186,91 @@ async fn an_address_in_use_is_named_with_its_mend() {
         listen: taken.local_addr().unwrap(),
         source: "syslog:test".into(),
         networks: Vec::new(),
+        shared_key: None,
     };
     let gate = Gate::new(StandIn::new(), decoders(), clock());
     let error = Port::bind(config, gate).await.err().unwrap().to_string();
     assert!(error.contains("syslog:test") && error.contains("ss -lntup"), "{error}");
+}
+
+/// `["t", 2, {"k": "v"}, {"chunk": "one"}]`.
+const MESSAGE: &[u8] = b"\x94\xa1t\x02\x81\xa1k\xa1v\x81\xa5chunk\xa3one";
+const ACK: &[u8] = b"\x81\xa3ack\xa3one";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fluentds_chunks_are_acknowledged_only_when_they_are_durable() {
+    let intake = StandIn::with_fates([Fate::Pause]);
+    intake.hold();
+    let port = open_for(Protocol::Fluent, Transport::Tcp, intake).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(MESSAGE).await.unwrap();
+    let mut answer = [0; ACK.len()];
+    let early = stream.read_exact(&mut answer);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), early).await;
+    assert!(early.is_err(), "acknowledged before it was durable");
+    port.intake.release();
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, ACK);
+    port.intake.look(|disk| assert_eq!(disk.events.len(), 1));
+    // What is cut off is kept, since nobody may send it again.
+    stream.write_all(&MESSAGE[..9]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    port.wait_events(2).await;
+    let intake = Arc::clone(&port.intake);
+    assert_eq!(port.end().await[0], r#"{"k":"v"}"#);
+    let rejection =
+        intake.look(|disk| disk.events.last().and_then(|event| event.header.rejection.clone()));
+    assert!(rejection.unwrap().contains("in the middle of a message"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_acknowledges_nothing_of_fluentds() {
+    let port =
+        open_for(Protocol::Fluent, Transport::Tcp, StandIn::with_fates([Fate::StoreAndFail])).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(MESSAGE).await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    assert!(port.ended.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_messages_share_their_room_and_give_it_back() {
+    let port = open_for(Protocol::Fluent, Transport::Tcp, StandIn::new()).await;
+    // 24 of 8 MiB are more than the 128 MiB that there are at once.
+    let text = vec![b'x'; 8 << 20];
+    let head = [&b"\x94\xa1t\x02\x81\xa1k\xdb"[..], &(8_u32 << 20).to_be_bytes()].concat();
+    let message = [&head[..], &text, b"\x81\xa5chunk\xa3one"].concat();
+    let send = async |message: &[u8]| {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        let mut answer = [0; ACK.len()];
+        stream.write_all(message).await.unwrap();
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, ACK);
+    };
+    for _ in 0..6 {
+        tokio::join!(send(&message), send(&message), send(&message), send(&message));
+    }
+    let kept = port.end().await;
+    assert_eq!(kept.len(), 24);
+    assert!(kept.iter().all(|text| text.len() < (256 << 10) + 100), "kept whole");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_beats_are_acknowledged_only_when_they_are_durable() {
+    let intake = StandIn::new();
+    intake.hold();
+    let port = open_for(Protocol::Beats, Transport::Tcp, intake).await;
+    let mut stream = TcpStream::connect(port.address).await.unwrap();
+    stream.write_all(b"2W\0\0\0\x012J\0\0\0\x05\0\0\0\x02{}2W").await.unwrap();
+    let mut answer = [0; 6];
+    let early = stream.read_exact(&mut answer);
+    let early = tokio::time::timeout(std::time::Duration::from_millis(300), early).await;
+    assert!(early.is_err(), "acknowledged before it was durable");
+    port.intake.release();
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"2A\0\0\0\x05");
+    // What is cut off comes again and is not kept.
+    stream.shutdown().await.unwrap();
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(port.end().await, ["{}"]);
 }

@@ -229,7 +229,7 @@ fn envelope(body: &Bytes, whole: &RawValue) -> Result<Piece, String> {
         host: envelope.host.map(Into::into),
         file: envelope.source.map(Into::into),
         time: envelope.time.and_then(|time| seconds(time.get())),
-        sender: None,
+        ..Context::default()
     };
     Ok(Piece { context, ..Piece::new(bytes) })
 }

@@ -43,7 +43,7 @@ impl Inlets {
 pub(crate) struct Inlet {
     /// The source of its events; with tokens, each has a source of its own.
     pub(crate) source: String,
-    /// `syslog`, `gelf`, `http`, `kafka`.
+    /// `syslog`, `gelf`, `fluent`, `beats`, `http`, `kafka`.
     pub(crate) protocol: String,
     /// `udp`, `tcp`, `tls`.
     pub(crate) transport: String,
@@ -70,7 +70,7 @@ pub(crate) struct SourceList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Source {
     name: String,
-    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`, `webhook`.
+    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`, `fluent`, `beats`, `webhook`.
     kind: String,
     received: u64,
     stored: u64,

@@ -11,13 +11,13 @@ use custos_ingest::{
     PortConfig,
     decode::SourceType,
     port::{
-        Protocol, Transport,
+        Protocol, SharedKey, Transport,
         tls::{TlsAcceptor, TlsFiles, acceptor},
     },
     shippers::{Token, Webhook},
 };
 use ipnet::IpNet;
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// Each has a socket and a task of its own.
 const INTAKES_MAX: usize = 64;
@@ -35,6 +35,8 @@ pub(crate) struct Intake {
     pub(crate) listen: SocketAddr,
     /// Who may send; empty: whoever reaches the port.
     pub(crate) networks: Vec<IpNet>,
+    /// The file with what senders of Fluentd's protocol must know.
+    pub(crate) shared_key: Option<PathBuf>,
     /// How the events of each source are read: of the port's own name, and of each token's.
     pub(crate) types: BTreeMap<String, SourceType>,
 }
@@ -88,15 +90,22 @@ impl Intake {
         }
     }
 
-    /// With the certificates that it names read.
+    /// With the certificates and the key that it names read.
     pub(crate) fn port(&self, protocol: Protocol) -> anyhow::Result<PortConfig> {
         let transport = match (&self.over, self.tls()?) {
             (Over::Udp, _) => Transport::Udp,
             (_, Some(acceptor)) => Transport::Tls(acceptor),
             (_, None) => Transport::Tcp,
         };
+        let key = |file: &PathBuf| {
+            let key = super::webhooks::secret(file)?;
+            anyhow::Ok(Arc::new(SharedKey::new(key)))
+        };
+        let shared_key = self.shared_key.as_ref().map(key).transpose();
+        let shared_key = shared_key.with_context(|| format!("[[intake]] '{}'", self.name))?;
         let (listen, networks) = (self.listen, self.networks.clone());
-        Ok(PortConfig { protocol, transport, listen, source: self.source().into(), networks })
+        let source = self.source().into();
+        Ok(PortConfig { protocol, transport, listen, source, networks, shared_key })
     }
 
     /// The webhooks that it takes, with their secrets read.
@@ -142,35 +151,43 @@ fn check_one(mut raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Resul
     let speaks = match raw.protocol.as_str() {
         "syslog" => Speaks::Port(Protocol::Syslog),
         "gelf" => Speaks::Port(Protocol::Gelf),
+        "fluent" => Speaks::Port(Protocol::Fluent),
+        "beats" => Speaks::Port(Protocol::Beats),
         "http" => {
             let tokens = tokens(&raw, source_type, &mut types)?;
             let hooks = std::mem::take(&mut raw.webhooks);
             Speaks::Http { tokens, hooks: webhooks(hooks, source_type, &mut types, below)? }
         }
-        other => bail!("protocol = \"{other}\" is unknown; expected one of: syslog, gelf, http"),
+        other => bail!(
+            "protocol = \"{other}\" is unknown; expected one of: syslog, gelf, fluent, beats, http"
+        ),
     };
     let over = over(&raw, below)?;
+    if raw.shared_key_file.is_some() && speaks != Speaks::Port(Protocol::Fluent) {
+        bail!("shared_key_file needs protocol = \"fluent\"");
+    }
     let asks_who = match (&speaks, &over) {
         (Speaks::Http { .. }, _) if !raw.networks.is_empty() => {
-            bail!(
-                "networks are for protocol = \"syslog\" and \"gelf\"; with \"http\" a token says who sends"
-            )
+            bail!("networks are for ports of one protocol; with \"http\" a token says who sends")
         }
-        (Speaks::Http { .. }, Over::Udp) => bail!("protocol = \"http\" is not spoken over udp"),
+        (Speaks::Http { .. } | Speaks::Port(Protocol::Fluent | Protocol::Beats), Over::Udp) => {
+            bail!("protocol = \"{}\" is not spoken over udp", raw.protocol)
+        }
         (Speaks::Port(_), _) if !(raw.tokens.is_empty() && raw.webhooks.is_empty()) => {
             bail!("[[intake.tokens]] and [[intake.webhooks]] need protocol = \"http\"")
         }
         (Speaks::Http { tokens, hooks }, Over::Tls(files)) => {
             !(tokens.is_empty() && hooks.is_empty()) || files.client_ca.is_some()
         }
-        (_, Over::Tls(files)) => files.client_ca.is_some(),
-        // A token over a plain connection can be read by whoever is on the way.
+        (_, Over::Tls(files)) => files.client_ca.is_some() || raw.shared_key_file.is_some(),
+        // A token over a plain connection can be read by whoever is on the way, and so can the events.
         _ => false,
     };
     let networks = crate::respond::config::nets(&raw.networks)?;
     let is_meant = raw.open_to_network || asks_who || !networks.is_empty();
     check_open("intake", raw.listen, is_meant)?;
-    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, networks, types })
+    let shared_key = raw.shared_key_file.map(below);
+    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, networks, shared_key, types })
 }
 
 fn tokens(
@@ -294,6 +311,22 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_key_opens_a_port_to_the_network_only_behind_tls() {
+        let tls = "[[intake]]\nname = \"apps\"\nprotocol = \"fluent\"\nlisten = \"0.0.0.0:24224\"\n\
+                   transport = \"tls\"\ncertificate = \"s.pem\"\nkey = \"s.key\"\n";
+        let key = "shared_key_file = \"fluent.key\"\n";
+        assert!(parse(tls).is_err());
+        let intake = parse(&format!("{tls}{key}")).unwrap().remove(0);
+        assert_eq!(intake.source(), "fluent:apps");
+        assert_eq!(intake.shared_key.as_deref(), Some(Path::new("/etc/custos/fluent.key")));
+        let plain = format!("{}{key}", tls.split("transport").next().unwrap());
+        assert!(parse(&plain).is_err());
+        let plain = parse(&plain.replace("0.0.0.0", "127.0.0.1")).unwrap().remove(0);
+        let error = format!("{:#}", plain.port(Protocol::Fluent).unwrap_err());
+        assert!(error.contains("'apps'") && error.contains("/etc/custos/fluent.key"), "{error}");
+    }
+
+    #[test]
     fn a_token_has_a_name_and_a_type_of_its_own() {
         let text = format!(
             "[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:9200\"\n\
@@ -341,6 +374,12 @@ mod tests {
             ("protocol = \"syslog\"\ntransport = \"tls\"\n", &["certificate and key"]),
             ("protocol = \"syslog\"\nkey = \"k\"\n", &["need transport = \"tls\""]),
             ("protocol = \"http\"\ntransport = \"udp\"\n", &["not spoken over udp"]),
+            (
+                "protocol = \"fluent\"\ntransport = \"udp\"\n",
+                &["\"fluent\" is not spoken over udp"],
+            ),
+            ("protocol = \"beats\"\ntransport = \"udp\"\n", &["\"beats\" is not spoken over udp"]),
+            ("protocol = \"gelf\"\nshared_key_file = \"k\"\n", &["needs protocol = \"fluent\""]),
             (
                 "protocol = \"http\"\n[[intake.tokens]]\nname = \"web\"\nsha256 = \"ab\"\n",
                 &["'web'", "sha256sum"],

@@ -181,6 +181,7 @@ pub(super) struct Intake {
     pub(super) webhooks: Vec<RawWebhook>,
     #[serde(default)]
     pub(super) networks: Vec<String>,
+    pub(super) shared_key_file: Option<PathBuf>,
     #[serde(default)]
     pub(super) open_to_network: bool,
 }

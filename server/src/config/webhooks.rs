@@ -109,7 +109,7 @@ impl Hook {
     }
 }
 
-fn secret(file: &Path) -> anyhow::Result<Private<Vec<u8>>> {
+pub(super) fn secret(file: &Path) -> anyhow::Result<Private<Vec<u8>>> {
     let secret = crate::respond::config::secret(file)?;
     let bytes = secret.reveal().as_bytes();
     if bytes.len() < SECRET_BYTES_MIN {

@@ -324,6 +324,8 @@ export const work = {
   "sourceKind.splunk": "Splunk HEC",
   "sourceKind.otlp": "OpenTelemetry",
   "sourceKind.gelf": "GELF",
+  "sourceKind.fluent": "Fluentd",
+  "sourceKind.beats": "Beats",
   "sourceKind.webhook": "Webhook",
   "sourceKind.kafka": "Kafka",
   "sourceKind.listener": "Kafka listener",

@@ -326,6 +326,8 @@ export const work: Record<keyof typeof keys, string> = {
   "sourceKind.splunk": "Splunk HEC",
   "sourceKind.otlp": "OpenTelemetry",
   "sourceKind.gelf": "GELF",
+  "sourceKind.fluent": "Fluentd",
+  "sourceKind.beats": "Beats",
   "sourceKind.webhook": "Webhook",
   "sourceKind.kafka": "Kafka",
   "sourceKind.listener": "内置 Kafka 监听",
