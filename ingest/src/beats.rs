@@ -6,7 +6,7 @@
 
 use crate::{
     decoding::Piece,
-    inflate::Bounded,
+    inflate::{Bounded, fill},
     port::dialogue::{Dialogue, Refusal, Turn},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -22,7 +22,6 @@ const FRAME_BYTES_MAX: usize = 16 << 20;
 const PACKED_EVENT_BYTES_MAX: usize = 1 << 20;
 /// `2C` and a length.
 const PACKED_HEAD_BYTES: usize = 6;
-const STEP_BYTES: usize = 64 << 10;
 /// An acknowledgement of nothing: the sender waits on.
 const WAIT_ON: &[u8] = b"2A\0\0\0\0";
 
@@ -177,11 +176,7 @@ impl Events {
 
     /// False at the end.
     fn fill(&mut self) -> io::Result<bool> {
-        let had = self.buffer.len();
-        self.buffer.resize(had + STEP_BYTES, 0);
-        let read = self.from.read(self.buffer.get_mut(had..).unwrap_or_default());
-        self.buffer.truncate(had + *read.as_ref().unwrap_or(&0));
-        read.map(|read| read > 0)
+        fill(&mut self.from, &mut self.buffer)
     }
 
     /// The event at the front, or the bytes that are missing to it.

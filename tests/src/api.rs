@@ -1,13 +1,17 @@
 //! The API as a program uses it: requests with the operator's token, and the stream of events.
 
-use crate::{custos::Node, http};
-use anyhow::{Result, bail, ensure};
+use crate::{custos::Node, http, wait};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
     net::TcpStream,
+    time::Duration,
 };
+
+/// How long a search may take to find what was sent.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A client with the token of the node's folder.
 #[derive(Clone, Debug)]
@@ -52,6 +56,17 @@ impl Api {
         let (status, body) = self.ask("POST", path, Some(body))?;
         ensure!(status == 200, "POST {path}: {status} {body}");
         Ok(body)
+    }
+
+    /// Waits until a search finds `count` events; fails on more.
+    pub fn found(&self, query: &str, count: usize) -> Result<Vec<Value>> {
+        let path = format!("/events?limit=1000&query={query}");
+        wait::until(&format!("{count} of {query}"), LIMIT, || {
+            let answer = self.get(&path)?;
+            let events = answer["events"].as_array().context("no events")?;
+            ensure!(events.len() <= count, "{query}: {} events, not {count}", events.len());
+            Ok((events.len() == count).then(|| events.clone()))
+        })
     }
 
     /// Hands lines to the intake over HTTP; they are durable afterwards.

@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result, ensure};
 use custos_tests::{
     api::Api, certificates::Authority, custos::Node, process::free_port, snippets::Places, wait,
 };
-use serde_json::Value;
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -13,17 +12,6 @@ use std::{
 };
 
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// Waits until a search finds `count` events; fails on more.
-fn found(api: &Api, query: &str, count: usize) -> Result<Vec<Value>> {
-    let path = format!("/events?limit=1000&query={query}");
-    wait::until(&format!("{count} of {query}"), LIMIT, || {
-        let answer = api.get(&path)?;
-        let events = answer["events"].as_array().context("no events")?;
-        ensure!(events.len() <= count, "{query}: {} events, not {count}", events.len());
-        Ok((events.len() == count).then(|| events.clone()))
-    })
-}
 
 #[test]
 fn fluentds_clients_send_by_tcp_and_with_their_key_by_tls() -> Result<()> {
@@ -41,11 +29,11 @@ fn fluentds_clients_send_by_tcp_and_with_their_key_by_tls() -> Result<()> {
     let mut node = Node::start(folder.path(), http, &places.snippet(page, "Custos")?)?;
     let api = Api::new(&node, http)?;
     places.python(page, "Python")?;
-    let message = found(&api, "\"a message by fluent-logger\" and fluent.tag:shop.web", 1)?;
+    let message = api.found("\"a message by fluent-logger\" and fluent.tag:shop.web", 1)?;
     let fields = &message[0]["fields"];
     ensure!(fields["json.order.total"] == 1.5, "{fields}");
     ensure!(fields["log.source.address"] == "127.0.0.1", "{fields}");
-    let line = found(&api, "event.action:ssh-invalid-user and fluent.tag:shop.auth", 1)?;
+    let line = api.found("event.action:ssh-invalid-user and fluent.tag:shop.auth", 1)?;
     ensure!(line[0]["fields"]["host.name"] == "gate", "{}", line[0]);
 
     // Four modes, each acknowledged.
@@ -56,7 +44,7 @@ fn fluentds_clients_send_by_tcp_and_with_their_key_by_tls() -> Result<()> {
             .with("24225", tls)
             .with("/etc/custos", folder.path().display());
         other.node(page, node_js)?;
-        found(&api, &format!("\"by Node.js as {mode}\" and fluent.tag:shop.web"), 500)?;
+        api.found(&format!("\"by Node.js as {mode}\" and fluent.tag:shop.web"), 500)?;
     }
     // Who has another key writes nothing.
     fs::write(folder.path().join("other.key"), "shared-key-of-that-test\n")?;
@@ -71,7 +59,7 @@ fn fluentds_clients_send_by_tcp_and_with_their_key_by_tls() -> Result<()> {
         let refused = "custos_port_refused_total{source=\"fluent:branches\",reason=\"auth\"}";
         Ok((node.metric(refused)? >= 1.0).then_some(()))
     })?;
-    found(&api, "\"by a stranger\"", 0)?;
+    api.found("\"by a stranger\"", 0)?;
     // What was acknowledged is there after a kill, once.
     let chunk = b"\x94\xa1t\x02\x81\xa1k\xa9the\x20last1\x81\xa5chunk\xa3one";
     let mut stream = TcpStream::connect(("127.0.0.1", plain))?;
@@ -81,8 +69,8 @@ fn fluentds_clients_send_by_tcp_and_with_their_key_by_tls() -> Result<()> {
     ensure!(&answer == b"\x81\xa3ack\xa3one", "{answer:?}");
     node.kill()?;
     node.restart()?;
-    found(&api, "json.k:\"the last1\"", 1)?;
-    found(&api, "\"by Node.js as Forward\"", 500)?;
+    api.found("json.k:\"the last1\"", 1)?;
+    api.found("\"by Node.js as Forward\"", 500)?;
     let answer = api.get("/sources")?;
     for (name, stored) in [("fluent:apps", 3), ("fluent:branches", 2_000)] {
         let sources = answer["sources"].as_array().context("no sources")?;
@@ -106,11 +94,11 @@ fn beats_clients_send_by_tcp_and_with_their_certificate_by_tls() -> Result<()> {
     let api = Api::new(&node, http)?;
     places.python(page, "Python")?;
     places.python(page, "Python with TLS")?;
-    let orders = found(&api, "\"by pylogbeat\" and event.dataset:shop.order", 500)?;
+    let orders = api.found("\"by pylogbeat\" and event.dataset:shop.order", 500)?;
     ensure!(orders[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", orders[0]);
-    let logon = found(&api, "event.code:4625 and host.name:dc1", 1)?;
+    let logon = api.found("event.code:4625 and host.name:dc1", 1)?;
     ensure!(logon[0]["fields"]["event.dataset"] == "windows.security", "{}", logon[0]);
-    found(&api, "\"by pylogbeat with TLS\" and custos.source:\"beats:windows\"", 1)?;
+    api.found("\"by pylogbeat with TLS\" and custos.source:\"beats:windows\"", 1)?;
 
     // Frames of our own: what is acknowledged is there after a kill; the other half of a window is not waited for.
     let json = br#"{"door":"V2","result":"denied","time":"2026-11-26T08:00:00Z"}"#;
@@ -123,10 +111,10 @@ fn beats_clients_send_by_tcp_and_with_their_certificate_by_tls() -> Result<()> {
     ensure!(&answer == b"2A\0\0\0\x07", "{answer:?}");
     node.kill()?;
     node.restart()?;
-    found(&api, "event.dataset:custos.door", 1)?;
+    api.found("event.dataset:custos.door", 1)?;
     let mut stream = TcpStream::connect(("127.0.0.1", plain))?;
     stream.write_all(b"1W\0\0\0\x01")?;
     ensure!(stream.read(&mut answer)? == 0, "version 1 was answered");
-    found(&api, "error.message:\"version 1 of Lumberjack\"", 1)?;
+    api.found("error.message:\"version 1 of Lumberjack\"", 1)?;
     node.stop()
 }

@@ -14,17 +14,6 @@ use std::{
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Waits until a search finds `count` events; fails on more.
-fn found(api: &Api, query: &str, count: usize) -> Result<Vec<Value>> {
-    let path = format!("/events?limit=1000&query={query}");
-    wait::until(&format!("{count} of {query}"), LIMIT, || {
-        let answer = api.get(&path)?;
-        let events = answer["events"].as_array().context("no events")?;
-        ensure!(events.len() <= count, "{query}: {} events, not {count}", events.len());
-        Ok((events.len() == count).then(|| events.clone()))
-    })
-}
-
 /// received = stored + rejected, and all of it is in the log.
 fn balanced(api: &Api, expected: &[(&str, u64, u64)]) -> Result<()> {
     let answer = api.get("/sources")?;
@@ -66,15 +55,15 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
         }
         drop(feed);
         let query = format!("custos.source:\"syslog:{source}\" and event.action:ssh-login");
-        let events = found(&api, &query, lines as usize).with_context(|| shipper.shown())?;
+        let events = api.found(&query, lines as usize).with_context(|| shipper.shown())?;
         ensure!(events[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", events[0]);
         ensure!(events[0]["fields"]["host.name"] == "gate", "{}", events[0]);
     }
     places.sh("syslog.md", "logger")?;
     places.sh("syslog.md", "logger over UDP")?;
     places.python("syslog.md", "Python")?;
-    found(&api, "message:\"a message by logger\" and process.name:custos-test", 2)?;
-    found(&api, "message:\"a message by Python\" and process.name:billing", 1)?;
+    api.found("message:\"a message by logger\" and process.name:custos-test", 2)?;
+    api.found("message:\"a message by Python\" and process.name:billing", 1)?;
 
     // Who shows no certificate writes nothing.
     let connect = format!("127.0.0.1:{tls}");
@@ -99,7 +88,7 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
     feed.write_all(&[b"<13>long: ", &vec![b'x'; 300 << 10][..], b"\n"].concat())?;
     feed.shutdown(std::net::Shutdown::Write)?;
     feed.read_to_end(&mut Vec::new())?;
-    let long = found(&api, "process.name:long", 1)?;
+    let long = api.found("process.name:long", 1)?;
     ensure!(long[0]["raw"].as_str().map(str::len) == Some(256 << 10), "the line was not cut");
 
     balanced(
@@ -138,9 +127,9 @@ fn elasticsearch_clients_send_in_bulk_and_only_with_their_token() -> Result<()> 
     places.python(page, "Python")?;
     places.python(page, "OpenSearch for Python")?;
     places.sh(page, "curl")?;
-    found(&api, "\"a line by curl\" and host.name:shop", 1)?;
-    found(&api, "\"by opensearch-py\"", 500)?;
-    found(&api, "\"by omelasticsearch\" and host.name:gate and process.name:app", 200)
+    api.found("\"a line by curl\" and host.name:shop", 1)?;
+    api.found("\"by opensearch-py\"", 500)?;
+    api.found("\"by omelasticsearch\" and host.name:gate and process.name:app", 200)
         .with_context(|| shipper.shown())?;
 
     // Without the token, or with another, nothing goes.
@@ -150,7 +139,7 @@ fn elasticsearch_clients_send_in_bulk_and_only_with_their_token() -> Result<()> 
     // The node is killed and comes again: what was answered is there, once.
     node.kill()?;
     node.restart()?;
-    found(&api, "\"by opensearch-py\"", 500)?;
+    api.found("\"by opensearch-py\"", 500)?;
     balanced(&api, &[("elasticsearch:web", 2_701, 0)])?;
     node.stop()
 }
@@ -174,22 +163,22 @@ fn splunk_otlp_and_gelf_clients_send_as_their_pages_say() -> Result<()> {
     at_gelf.sh("gelf-http.md", "curl")?;
     at_gelf.python("gelf-http.md", "Python")?;
 
-    let handler = found(&api, "\"a message by splunk-hec-handler\"", 1)?;
+    let handler = api.found("\"a message by splunk-hec-handler\"", 1)?;
     ensure!(handler[0]["fields"]["host.name"] == "shop", "{}", handler[0]);
     ensure!(handler[0]["fields"]["log.file.path"] == "/srv/billing.log", "{}", handler[0]);
-    let login = found(&api, "event.action:ssh-login and custos.source:\"splunk:apps\"", 1)?;
+    let login = api.found("event.action:ssh-login and custos.source:\"splunk:apps\"", 1)?;
     ensure!(login[0]["fields"]["log.file.path"] == "/var/log/auth.log", "{}", login[0]);
     // Lines in no known form are kept, and found by who asks for rejects.
-    found(&api, "event.kind:pipeline_error and custos.source:\"splunk:apps\"", 2)?;
+    api.found("event.kind:pipeline_error and custos.source:\"splunk:apps\"", 2)?;
     let query = "otel.attributes.order:299 and service.name:billing and log.level:ERROR";
-    let record = found(&api, query, 1)?;
+    let record = api.found(query, 1)?;
     ensure!(record[0]["fields"]["message"] == "order 299 by OTLP", "{}", record[0]);
     ensure!(record[0]["fields"]["user.name"] == "mia", "{}", record[0]);
-    let message = found(&api, "gelf._team:billing and syslog.severity:4", 1)?;
+    let message = api.found("gelf._team:billing and syslog.severity:4", 1)?;
     ensure!(message[0]["fields"]["message"] == "a message by curl over GELF", "{}", message[0]);
 
     // pygelf has hung up on each of its requests before the answer.
-    found(&api, "\"by pygelf over HTTP\" and gelf._team:shop", 50)?;
+    api.found("\"by pygelf over HTTP\" and gelf._team:shop", 50)?;
 
     balanced(&api, &[("splunk:apps", 2, 2), ("otlp:otel", 300, 0), ("gelf:edge", 51, 0)])?;
     node.stop()
@@ -207,17 +196,17 @@ fn gelf_clients_send_over_udp_and_tcp() -> Result<()> {
     places.python(page, "Python, pygelf over UDP")?;
     places.python(page, "Python, pygelf over TCP")?;
     // Compressed, and too long for one datagram all the same.
-    let long = found(&api, "\"a message by graypy over UDP\"", 1)?;
+    let long = api.found("\"a message by graypy over UDP\"", 1)?;
     let message = long[0]["fields"]["message"].as_str().context("no message")?;
     ensure!(message.ends_with(" 2998 2999"), "not whole: {message}");
     ensure!(long[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", long[0]);
-    found(&api, "message:\"a message by pygelf over UDP\" and gelf._team:billing", 1)?;
-    found(&api, "message:\"a message by pygelf over TCP\" and syslog.severity:4", 1)?;
+    api.found("message:\"a message by pygelf over UDP\" and gelf._team:billing", 1)?;
+    api.found("message:\"a message by pygelf over TCP\" and syslog.severity:4", 1)?;
 
     // The first of two chunks whose other one never comes is kept, and told, after five seconds.
     let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
     socket.send_to(b"\x1e\x0fabcdefgh\x00\x02half a message", ("127.0.0.1", port))?;
-    let half = found(&api, "error.message:\"1 of 2 GELF chunks did not come within 5 s\"", 1)?;
+    let half = api.found("error.message:\"1 of 2 GELF chunks did not come within 5 s\"", 1)?;
     ensure!(half[0]["raw"] == "half a message", "{}", half[0]);
     balanced(&api, &[("gelf:apps", 2, 1), ("gelf:services", 1, 0)])?;
     node.stop()
@@ -252,7 +241,7 @@ fn splunk_acknowledgements_of_before_a_restart_are_unknown_and_what_is_sent_agai
     ensure!(known(&send("/ack", &asking)?) == Some(false), "an unknown number was answered true");
     send("/event", event)?;
     let api = Api::new(&node, http)?;
-    found(&api, "\"once more\"", 3)?;
+    api.found("\"once more\"", 3)?;
     node.stop()
 }
 
@@ -271,8 +260,8 @@ fn kafka_producers_send_as_their_page_says() -> Result<()> {
     )?;
     places.sh("kafka.md", "kcat")?;
     places.python("kafka.md", "Python")?;
-    found(&api, "event.action:ssh-invalid-user", 1).with_context(|| shipper.shown())?;
-    found(&api, "event.action:ssh-login and host.name:gate", 101)?;
+    api.found("event.action:ssh-invalid-user", 1).with_context(|| shipper.shown())?;
+    api.found("event.action:ssh-login and host.name:gate", 101)?;
     balanced(&api, &[("listener:auth", 102, 0)])?;
     node.stop()
 }

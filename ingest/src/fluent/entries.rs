@@ -7,7 +7,7 @@ use super::{
 use crate::{
     decode::is_known,
     decoding::{Context, Piece},
-    inflate::Bounded,
+    inflate::{Bounded, fill},
     limit::Gathered,
 };
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -22,7 +22,6 @@ use std::{
 const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Fluentd's largest chunk in memory, 8 MiB, has some 100,000; more of one message are somebody's mischief.
 const ENTRIES_MAX: usize = 1_000_000;
-const STEP_BYTES: usize = 64 << 10;
 
 /// How a chunk's entries are packed.
 pub(super) enum Packing {
@@ -63,11 +62,7 @@ impl Entries {
 
     /// False at the end.
     fn fill(&mut self) -> io::Result<bool> {
-        let had = self.buffer.len();
-        self.buffer.resize(had + STEP_BYTES, 0);
-        let read = self.from.read(self.buffer.get_mut(had..).unwrap_or_default());
-        self.buffer.truncate(had + *read.as_ref().unwrap_or(&0));
-        read.map(|read| read > 0)
+        fill(&mut self.from, &mut self.buffer)
     }
 }
 
