@@ -118,7 +118,7 @@ impl Deciding {
                 _ => continue,
             };
             let written = event.written(at);
-            clues.escaped |= written.kind == Written::ESCAPED;
+            clues.escaped |= matches!(written.kind, Written::ESCAPED | Written::SPELLED);
             if written.kind == Written::TEXT {
                 clue.get_or_insert(written.text);
             }

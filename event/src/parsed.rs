@@ -344,7 +344,9 @@ fn read(
     raw: &[u8],
     values: &mut Leaves,
 ) -> Result<(), FlattenError> {
-    let Ok(text) = std::str::from_utf8(raw) else { return flatten(parser, shape, raw, values) };
+    let Ok(text) = simdutf8::basic::from_utf8(raw) else {
+        return flatten(parser, shape, raw, values);
+    };
     let mut scan = std::mem::take(&mut parser.scan);
     let is_whole = parser.scan(shape, text, &mut scan);
     if is_whole {

@@ -59,6 +59,8 @@ pub(crate) enum Kind {
     Plain,
     /// A text with escapes in it.
     Escaped,
+    /// A text with escapes that stand for what needs none: `\u0041`, `\/`.
+    Spelled,
 }
 
 impl Mark {
@@ -66,7 +68,7 @@ impl Mark {
     #[inline]
     pub(crate) fn written<'t>(&self, text: &'t str) -> &'t str {
         match self.kind {
-            Kind::Float | Kind::Plain | Kind::Escaped => {
+            Kind::Float | Kind::Plain | Kind::Escaped | Kind::Spelled => {
                 let (start, len) = ((self.bits >> 32) as usize, (self.bits & 0xffff_ffff) as usize);
                 text.get(start..start + len).unwrap_or_default()
             }
@@ -77,7 +79,7 @@ impl Mark {
     pub(crate) fn bits(&self) -> u64 {
         match self.kind {
             Kind::Null | Kind::Bool | Kind::Int | Kind::UInt => self.bits,
-            Kind::Float | Kind::Plain | Kind::Escaped => 0,
+            Kind::Float | Kind::Plain | Kind::Escaped | Kind::Spelled => 0,
         }
     }
 
@@ -94,7 +96,7 @@ impl Mark {
                 ValueRef::Float(serde_json::from_str(self.written(text)).unwrap_or_default())
             }
             Kind::Plain => ValueRef::Str(self.written(text)),
-            Kind::Escaped => {
+            Kind::Escaped | Kind::Spelled => {
                 scratch.clear();
                 unescape(self.written(text), scratch);
                 ValueRef::Str(scratch)
@@ -141,6 +143,7 @@ impl Scan {
         let kind = match mark.kind {
             Kind::Plain => Written::TEXT,
             Kind::Escaped => Written::ESCAPED,
+            Kind::Spelled => Written::SPELLED,
             Kind::Float => Written::FLOAT,
             Kind::Null => Written::NULL,
             Kind::Bool => 1 << 4 | Written::SCALAR,
@@ -258,9 +261,9 @@ impl Reader<'_, '_> {
 
     #[inline(never)]
     fn other_key(&mut self, node: Node, before: u32) -> Option<(Step, usize)> {
-        let (start, end, escaped) = self.string()?;
+        let (start, end, kind) = self.string()?;
         // A key with escapes has two ways to be written: `flatten` reads such objects.
-        let key = self.text.get(start..end).filter(|_| !escaped)?;
+        let key = self.text.get(start..end).filter(|_| kind == Kind::Plain)?;
         let step = self.parser.step(node, before, key);
         if self.white()? != b':' {
             return None;
@@ -275,8 +278,7 @@ impl Reader<'_, '_> {
         match first {
             b'"' => {
                 self.at += 1;
-                let (start, end, escaped) = self.string()?;
-                let kind = if escaped { Kind::Escaped } else { Kind::Plain };
+                let (start, end, kind) = self.string()?;
                 self.mark(field, kind, (start as u64) << 32 | (end - start) as u64);
                 Some(())
             }
@@ -383,29 +385,30 @@ impl Reader<'_, '_> {
 
     /// Behind the opening quote, to behind the closing one: start, end, and whether there are escapes.
     #[inline]
-    fn string(&mut self) -> Option<(usize, usize, bool)> {
+    fn string(&mut self) -> Option<(usize, usize, Kind)> {
         let start = self.at;
-        let mut escaped = false;
+        let mut kind = Kind::Plain;
         loop {
             let rest = self.bytes.get(self.at..)?;
             self.at += plain_bytes(rest);
             match *self.bytes.get(self.at)? {
                 b'"' => {
                     self.at += 1;
-                    return Some((start, self.at - 1, escaped));
+                    return Some((start, self.at - 1, kind));
                 }
                 b'\\' => {
-                    escaped = true;
-                    self.escape()?;
+                    let is_spelled = self.escape()? || kind == Kind::Spelled;
+                    kind = if is_spelled { Kind::Spelled } else { Kind::Escaped };
                 }
                 _ => return None,
             }
         }
     }
 
-    /// On a backslash.
-    fn escape(&mut self) -> Option<()> {
-        match self.bytes.get(self.at + 1)? {
+    /// On a backslash; whether it stands for what needs none.
+    fn escape(&mut self) -> Option<bool> {
+        let what = *self.bytes.get(self.at + 1)?;
+        match what {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
             b'u' => {
                 let code = self.text.get(self.at + 2..self.at + 6)?;
@@ -418,7 +421,7 @@ impl Reader<'_, '_> {
             }
             _ => return None,
         }
-        Some(())
+        Some(matches!(what, b'u' | b'/'))
     }
 }
 
@@ -445,26 +448,32 @@ fn plain_bytes(bytes: &[u8]) -> usize {
 
 /// Appends what `written`, a text that the scanner took, stands for.
 fn unescape(written: &str, into: &mut String) {
-    let mut rest = written;
-    while let Some((before, after)) = rest.split_once('\\') {
-        into.push_str(before);
-        let (c, len) = match after.as_bytes().first() {
-            Some(b'b') => ('\u{8}', 1),
-            Some(b'f') => ('\u{c}', 1),
-            Some(b'n') => ('\n', 1),
-            Some(b'r') => ('\r', 1),
-            Some(b't') => ('\t', 1),
+    into.reserve(written.len());
+    let (bytes, mut copied) = (written.as_bytes(), 0);
+    for at in memchr::memchr_iter(b'\\', bytes) {
+        if at < copied {
+            // The second of two.
+            continue;
+        }
+        into.push_str(written.get(copied..at).unwrap_or_default());
+        let (c, len) = match bytes.get(at + 1) {
+            Some(b'b') => ('\u{8}', 2),
+            Some(b'f') => ('\u{c}', 2),
+            Some(b'n') => ('\n', 2),
+            Some(b'r') => ('\r', 2),
+            Some(b't') => ('\t', 2),
             Some(b'u') => {
-                let code = after.get(1..5).and_then(|code| u32::from_str_radix(code, 16).ok());
-                (code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), 5)
+                let code = written.get(at + 2..at + 6);
+                let code = code.and_then(|code| u32::from_str_radix(code, 16).ok());
+                (code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), 6)
             }
-            Some(other) => (char::from(*other), 1),
+            Some(other) => (char::from(*other), 2),
             None => return,
         };
         into.push(c);
-        rest = after.get(len..).unwrap_or_default();
+        copied = at + len;
     }
-    into.push_str(rest);
+    into.push_str(written.get(copied..).unwrap_or_default());
 }
 
 #[cfg(test)]

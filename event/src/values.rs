@@ -46,12 +46,14 @@ impl Written<'_> {
     pub const TEXT: u8 = 0;
     /// What a value that is no text has.
     pub const SCALAR: u8 = 1;
-    /// And a text with escapes.
+    /// And a text with escapes: of quotes, backslashes and control characters alone.
     pub const ESCAPED: u8 = 2;
     /// And a number with a fraction.
     pub const FLOAT: u8 = 3;
     /// What null has.
     pub const NULL: u8 = 4;
+    /// And a text with any escapes.
+    pub const SPELLED: u8 = 5;
 
     pub fn is_null(&self) -> bool {
         self.kind == Self::NULL

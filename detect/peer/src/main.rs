@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 use custos_detect::{Engine, Ruleset, logsource};
-use custos_event::{FieldTable, Header, ParsedEvent, Parser, Shape, Timestamp};
+use custos_event::{
+    FieldTable, Header, ParsedEvent, Parser, Scan, Scanned, Shape, Timestamp,
+};
 use rsigma_eval::event::JsonEvent;
 use rsigma_parser::LogSource;
 use serde_json::Value;
@@ -56,12 +58,13 @@ fn main() {
         })
         .collect();
 
+    let mut scan = Scan::default();
     let mut best = [f64::MAX; 2];
     for _ in 0..ROUNDS {
         let started = cpu();
         let mut matches = [0; 2];
         for line in &lines {
-            matches[0] += ours.evaluate(&read(line, shape, &mut parser)).len();
+            matches[0] += matched(&mut ours, line, shape, &mut parser, &mut scan);
         }
         best[0] = best[0].min(cpu() - started);
         let started = cpu();
@@ -74,6 +77,23 @@ fn main() {
     }
     let rate = best.map(|seconds| lines.len() as f64 / seconds);
     println!("custos {:.0} events/s, rsigma {:.0} events/s: {:.2}x", rate[0], rate[1], rate[0] / rate[1]);
+}
+
+/// As `custos rules run` does: where the event stands, and whole only where a rule asks for what is added to it.
+fn matched(
+    engine: &mut Engine,
+    line: &Bytes,
+    shape: Shape,
+    parser: &mut Parser,
+    scan: &mut Scan,
+) -> usize {
+    if let Ok(text) = std::str::from_utf8(line)
+        && parser.scan(shape, text, scan)
+        && let Some(found) = engine.evaluate_scanned(&Scanned { text, shape, scan, own: scan.len() })
+    {
+        return found.len();
+    }
+    engine.evaluate(&read(line, shape, parser)).len()
 }
 
 fn read(line: &Bytes, shape: Shape, parser: &mut Parser) -> ParsedEvent {

@@ -230,7 +230,7 @@ impl<'r> Builder<'r> {
         let Some(field) = field else {
             let slot = *self.keywords.get_or_insert(next);
             if slot == next {
-                self.slots.push(SlotBuilder::default());
+                self.slots.push(SlotBuilder::of_all());
             }
             return slot;
         };

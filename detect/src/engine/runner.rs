@@ -142,6 +142,10 @@ impl Runner {
                 continue;
             }
             let written = event.written(at);
+            if feed.is_none() && keywords.is_some_and(|it| plan.slots[it as usize].leaves(written))
+            {
+                continue;
+            }
             let of =
                 u64::from(*number) << 33 | u64::from(field.0) << 1 | u64::from(keywords.is_some());
             let answers = memo.answers(of, written, chance, found, |found| {

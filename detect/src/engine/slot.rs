@@ -5,7 +5,7 @@ use crate::{
     compile::{Eager, bits},
     rule::pattern::fold_into,
 };
-use custos_event::ValueRef;
+use custos_event::{ValueRef, Written};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::fmt::Write as _;
@@ -32,6 +32,8 @@ pub(crate) struct Slot {
     start: Trie,
     end: Trie,
     inside: Grams,
+    /// The same texts as JSON writes them, where nothing else is asked and values are often long.
+    written: Option<Grams>,
     /// Some text above may be that of a number or a truth value.
     spells_scalars: bool,
     /// Gated predicates: worth running on every value that is not ASCII, whose case has more forms than
@@ -61,6 +63,17 @@ impl Slot {
                 self.find_bytes(&texts.number, &mut texts.folded, &mut hit);
             }
         }
+    }
+
+    /// Whether a text answers nothing, as far as that can be seen without resolving its escapes.
+    pub(crate) fn leaves(&self, written: Written<'_>) -> bool {
+        let Some(texts) = &self.written else { return false };
+        if written.kind != Written::ESCAPED || !written.text.is_ascii() {
+            return false;
+        }
+        let mut is_there = false;
+        texts.scan(written.text.as_bytes(), |_| is_there = true);
+        !is_there
     }
 
     /// The predicates that the mere presence of a value answers.
@@ -114,6 +127,11 @@ impl Slot {
         }
     }
 
+    /// Beside what begins or ends so.
+    fn is_inside_alone(&self) -> bool {
+        self.present.is_empty() && self.exact.is_empty() && self.numbers.is_empty()
+    }
+
     fn group(&self, group: u32, hit: &mut impl FnMut(u32)) {
         let group = group as usize;
         let (from, to) = (self.groups[group] as usize, self.groups[group + 1] as usize);
@@ -131,9 +149,16 @@ pub(crate) struct SlotBuilder {
     present: Vec<u32>,
     unfolded: Vec<u32>,
     forms: HashMap<Eager, Vec<u32>>,
+    /// Every value is asked, and few answer.
+    is_of_all: bool,
 }
 
 impl SlotBuilder {
+    /// For the slot that every value feeds.
+    pub(crate) fn of_all() -> Self {
+        Self { is_of_all: true, ..Self::default() }
+    }
+
     pub(crate) fn present(&mut self, predicate: u32) {
         self.present.push(predicate);
     }
@@ -160,6 +185,7 @@ impl SlotBuilder {
             start: Trie::new(Vec::new()),
             end: Trie::new(Vec::new()),
             inside: Grams::default(),
+            written: None,
             spells_scalars: false,
             unfolded: self.unfolded,
             groups: vec![0],
@@ -183,11 +209,31 @@ impl SlotBuilder {
                 Eager::Inside(text) => inside.push((text, group)),
             }
         }
+        let is_inside_alone = start.is_empty() && end.is_empty() && slot.is_inside_alone();
+        if self.is_of_all && is_inside_alone {
+            slot.written = as_written(&inside).map(|texts| Grams::new(&texts));
+        }
         slot.start = Trie::new(start);
         slot.end = Trie::new(end);
         slot.inside = Grams::new(&inside);
         slot
     }
+}
+
+/// Texts as JSON writes them; `None` where one has more than one way to be written.
+fn as_written(texts: &[(String, u32)]) -> Option<Vec<(String, u32)>> {
+    let letter = |c: char| match c {
+        '"' => Some("\\\"".to_owned()),
+        '\\' => Some("\\\\".to_owned()),
+        '\n' => Some("\\n".to_owned()),
+        '\r' => Some("\\r".to_owned()),
+        '\t' => Some("\\t".to_owned()),
+        c => (c.is_ascii() && !c.is_ascii_control()).then(|| c.to_string()),
+    };
+    let written = |(text, group): &(String, u32)| {
+        Some((text.chars().map(letter).collect::<Option<String>>()?, *group))
+    };
+    texts.iter().map(written).collect()
 }
 
 /// Whether the text that JSON numbers or truth values have can be, or contain, this one.
@@ -198,5 +244,46 @@ fn spells_scalar(form: &Eager) -> bool {
             let digits = text.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'.' | b'-'));
             digits || "true".contains(text.as_str()) || "false".contains(text.as_str())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_all_values_is_looked_for_without_resolving_escapes() {
+        let mut builder = SlotBuilder::of_all();
+        for (text, predicate) in (["\\temp\\", "a\"b", "nimikatz", "\n#"]).into_iter().zip(0..) {
+            builder.eager(Eager::Inside(text.to_owned()), predicate);
+        }
+        let slot = builder.build();
+        let leaves = |kind, text| slot.leaves(Written { kind, bits: 0, text });
+        assert!(leaves(Written::ESCAPED, r"C:\\Users\\x\r\n"));
+        for there in [r"C:\\TEMP\\x", r#"xA\"b"#, r"\n#", r"C:\\temp\\"] {
+            assert!(!leaves(Written::ESCAPED, there), "{there}");
+        }
+        assert!(!leaves(Written::ESCAPED, r"\nimikatz"), "perhaps: the letter is the escape's own");
+        assert!(
+            !leaves(Written::ESCAPED, "\u{212a}\\t"),
+            "what is not ASCII has other letters in it"
+        );
+        assert!(!leaves(Written::SPELLED, r"C:\/x"), "more than one way to write it");
+        assert!(!leaves(Written::TEXT, "x"), "there is nothing to resolve");
+    }
+
+    #[test]
+    fn what_begins_or_is_counted_otherwise_is_read_whole() {
+        let built = |form| {
+            let mut builder = SlotBuilder::of_all();
+            builder.eager(Eager::Inside("abc".to_owned()), 0);
+            builder.eager(form, 1);
+            builder.build().written.is_some()
+        };
+        assert!(built(Eager::Inside("d\te".to_owned())));
+        assert!(!built(Eager::Start("d".to_owned())));
+        assert!(!built(Eager::Exact("d".to_owned())));
+        assert!(!built(Eager::Inside("\u{1}".to_owned())));
+        assert!(!built(Eager::Inside("ü".to_owned())));
     }
 }

@@ -45,7 +45,7 @@ impl Decoder {
         if raw.len() > limit::EVENT_BYTES_MAX {
             return None;
         }
-        let text = std::str::from_utf8(raw).ok()?;
+        let text = simdutf8::basic::from_utf8(raw).ok()?;
         let format = self.scan_format(text)?;
         if self.options.policy.protects(format.source_type()) {
             return None;
