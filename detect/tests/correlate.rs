@@ -4,7 +4,7 @@ mod common;
 
 use common::Bench;
 use custos_detect::{
-    Correlator, Firings, Rule, Ruleset, Watch,
+    Correlator, Firings, Memory, Rule, Ruleset, Seen, Watch,
     correlate::{LATENESS, Limits},
     parse, problems,
 };
@@ -64,7 +64,11 @@ impl Line {
 
     fn see(&mut self, event: &ParsedEvent, clock: Timestamp) -> Vec<Alert> {
         let mut alerts = Vec::new();
-        self.watch.see(position(self.seq), clock, event, &mut alerts);
+        self.watch.see(
+            &Seen::new(position(self.seq), clock, event),
+            &mut Memory::default(),
+            &mut alerts,
+        );
         self.seq += 1;
         alerts
     }
@@ -424,7 +428,7 @@ proptest! {
         let ruleset = Arc::new(Ruleset::compile(&rules, &bench.table));
         let watch = || Watch::with(Correlator::with_limits(Arc::clone(&ruleset), limits), Arc::clone(&ruleset));
         let run = |watch: &mut Watch, nth: usize, alerts: &mut Vec<Alert>| {
-            watch.see(position(nth as u64), clock(nth), &events[nth], alerts);
+            watch.see(&Seen::new(position(nth as u64), clock(nth), &events[nth]), &mut Memory::default(), alerts);
         };
         let mut whole = Vec::new();
         let mut by_event = Vec::new();
@@ -442,7 +446,7 @@ proptest! {
             let mut again = watch();
             let from = clock(died).0 - again.reach().unwrap();
             for nth in (0..=died).filter(|nth| clock(*nth).0 >= from) {
-                again.recall(position(nth as u64), clock(nth), &events[nth], &firings);
+                again.recall(&Seen::new(position(nth as u64), clock(nth), &events[nth]), &firings);
             }
             for nth in died + 1..events.len() {
                 run(&mut again, nth, &mut alerts);

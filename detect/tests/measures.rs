@@ -4,7 +4,7 @@
 mod common;
 
 use common::Bench;
-use custos_detect::{Correlator, Firings, Rule, Ruleset, Watch, parse, problems};
+use custos_detect::{Correlator, Firings, Memory, Rule, Ruleset, Seen, Watch, parse, problems};
 use custos_event::{Alert, LogId, ParsedEvent, Partition, Position, Seq, Shape, Timestamp};
 use std::sync::Arc;
 
@@ -50,7 +50,11 @@ fn alerts(rules: &[Rule], payments: &[Payment<'_>]) -> Vec<Alert> {
     let mut alerts = Vec::new();
     for (seq, payment) in payments.iter().enumerate() {
         let event = event(&mut bench, *payment);
-        watch.see(position(seq), Timestamp::from_secs(payment.0), &event, &mut alerts);
+        watch.see(
+            &Seen::new(position(seq), Timestamp::from_secs(payment.0), &event),
+            &mut Memory::default(),
+            &mut alerts,
+        );
     }
     alerts
 }
@@ -170,7 +174,11 @@ fn a_chain_goes_on_after_a_restart_at_any_event() {
         let mut journal = Vec::new();
         let mut before = Watch::new(Arc::clone(&ruleset));
         for (seq, (secs, event)) in events.iter().enumerate().take(cut) {
-            before.see(position(seq), Timestamp::from_secs(*secs), event, &mut journal);
+            before.see(
+                &Seen::new(position(seq), Timestamp::from_secs(*secs), event),
+                &mut Memory::default(),
+                &mut journal,
+            );
         }
         let mut firings = Firings::new(&ruleset);
         for alert in &journal {
@@ -180,9 +188,13 @@ fn a_chain_goes_on_after_a_restart_at_any_event() {
         for (seq, (secs, event)) in events.iter().enumerate() {
             let clock = Timestamp::from_secs(*secs);
             if seq < cut {
-                after.recall(position(seq), clock, event, &firings);
+                after.recall(&Seen::new(position(seq), clock, event), &firings);
             } else {
-                after.see(position(seq), clock, event, &mut journal);
+                after.see(
+                    &Seen::new(position(seq), clock, event),
+                    &mut Memory::default(),
+                    &mut journal,
+                );
             }
         }
         assert_eq!(journal, expected, "restart before event {cut}");

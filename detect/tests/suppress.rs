@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Bench, rule};
-use custos_detect::{Firings, Ruleset, Suppressed, Watch, parse};
+use custos_detect::{Firings, Memory, Ruleset, Seen, Suppressed, Watch, parse};
 use custos_event::{Alert, LogId, ParsedEvent, Partition, Position, Seq, Shape, Timestamp};
 use std::sync::Arc;
 
@@ -48,7 +48,11 @@ impl Line {
     fn see(&mut self, seq: u64, secs: i64, fields: &str) -> Vec<Alert> {
         let event = self.event(secs, fields);
         let mut alerts = Vec::new();
-        self.watch.see(at(seq), second(secs), &event, &mut alerts);
+        self.watch.see(
+            &Seen::new(at(seq), second(secs), &event),
+            &mut Memory::default(),
+            &mut alerts,
+        );
         alerts
     }
 }
@@ -105,7 +109,8 @@ fn a_restart_at_any_event_changes_nothing() {
                 line.watch = Watch::new(Arc::clone(&line.ruleset));
                 for (seen, fields) in fields_before(&users, seq) {
                     let event = line.event(secs(seen), &fields);
-                    line.watch.recall(at(seen as u64), second(secs(seen)), &event, &firings);
+                    line.watch
+                        .recall(&Seen::new(at(seen as u64), second(secs(seen)), &event), &firings);
                 }
             }
             raised.extend(line.see(seq as u64, secs(seq), fields));

@@ -3,7 +3,7 @@
 use crate::{
     account::{AccountEvent, SetupEvent},
     erasure::ErasureEvent,
-    id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq},
+    id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq, ValueKey},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     rulebook::{RuleStage, RuleText},
     time::Timestamp,
@@ -132,6 +132,15 @@ pub enum Fact {
         /// The events of the first few.
         samples: Vec<Position>,
     },
+    /// What rules that mind what is new have learned in commits `from..=to`: each value as it now stands.
+    ValuesSeen {
+        rule: RuleId,
+        from: CommitNo,
+        to: CommitNo,
+        seen: Vec<Sighting>,
+        /// Values of any rule that were forgotten to make room for these.
+        forgotten: u64,
+    },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
@@ -227,6 +236,18 @@ pub enum Fact {
     },
     /// Somebody looked at the sealed values of one event in clear, for this reason.
     FieldRevealed { position: Position, field: String, reason: String },
+}
+
+/// What a rule remembers of a value, or of somebody whose values it minds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    pub key: ValueKey,
+    /// When it was seen first.
+    pub since: Timestamp,
+    /// When it was seen last, as far as that was worth a word.
+    pub last: Timestamp,
+    /// How often it was seen, as far as that counts.
+    pub count: u32,
 }
 
 /// A rule's match, with what shows it.

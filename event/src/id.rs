@@ -230,6 +230,10 @@ hex_id!(
     AlertId, 16, "alert id"
 );
 hex_id!(
+    /// What of a value, of whom and of which rule is kept to know it again: the first half of a SHA-256.
+    ValueKey, 16, "key of a value"
+);
+hex_id!(
     /// SHA-256 over the rules that were live, in order, and the engine's version.
     RulesetHash, 32, "ruleset hash"
 );

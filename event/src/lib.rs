@@ -38,9 +38,11 @@ pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use ends::Ends;
 pub use erasure::{Erasure, ErasureCommand, ErasureEvent, ErasureRejection, ErasureStage};
-pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched};
+pub use fact::{Actor, Alert, Entity, EntityKind, Envelope, Fact, Matched, Sighting};
 pub use field::{FieldId, FieldTable};
-pub use id::{AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq};
+pub use id::{
+    AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq, ValueKey,
+};
 pub use parsed::{Flags, Header, ParsedEvent};
 pub use parser::Parser;
 pub use private::Private;

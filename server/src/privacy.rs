@@ -6,8 +6,9 @@
 pub(crate) mod cases;
 
 use crate::config::Protect;
+use custos_detect::{Memory, Seen, Watch};
 use custos_event::{
-    Alert, FieldTable, Header, ParsedEvent, Parser, Shape, Timestamp, ValueRef, sealed,
+    Alert, FieldTable, Header, ParsedEvent, Parser, Position, Shape, Timestamp, ValueRef, sealed,
 };
 use custos_ingest::{
     decode::SourceType,
@@ -123,6 +124,19 @@ pub(crate) fn open(store: &Store, event: Arc<ParsedEvent>) -> Opened {
 }
 
 impl Opened {
+    /// Shows the event to `watch`, which keeps of somebody's values their sealed form alone.
+    pub(crate) fn show(
+        &self,
+        (position, clock): (Position, Timestamp),
+        watch: &mut Watch,
+        memory: &mut Memory,
+        alerts: &mut Vec<Alert>,
+    ) {
+        let kept = |value: &str| self.sealed(value);
+        let seen = Seen { kept: &kept, ..Seen::new(position, clock, &self.event) };
+        watch.see(&seen, memory, alerts);
+    }
+
     /// Seals again what the rules repeat of the event.
     pub(crate) fn seal(&self, mut alert: Alert) -> Alert {
         if self.values.is_empty() {

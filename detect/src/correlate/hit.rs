@@ -87,9 +87,17 @@ pub fn hits(ruleset: &Ruleset, event: &ParsedEvent, matched: &[RuleIndex], hits:
 
 /// The first value of each of these Sigma fields in one text, in folded case; `None` where the event lacks one.
 pub(crate) fn key(ruleset: &Ruleset, event: &ParsedEvent, fields: &[String]) -> Option<String> {
+    Some(joined(&group(ruleset, event, fields)?))
+}
+
+/// The first value of each of these Sigma fields; `None` where the event lacks one.
+pub(crate) fn group(
+    ruleset: &Ruleset,
+    event: &ParsedEvent,
+    fields: &[String],
+) -> Option<Vec<String>> {
     let source = ruleset.deciding().source(event);
-    let reading = Reading { event, ruleset, source: &source, left: Cell::new(0) };
-    Some(joined(&reading.group(fields)?))
+    Reading { event, ruleset, source: &source, left: Cell::new(0) }.group(fields)
 }
 
 fn joined(group: &[String]) -> String {

@@ -1,9 +1,10 @@
 //! One YAML document becomes one rule.
 
 use super::{
-    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, legacy, list,
+    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, first_seen, legacy,
+    list,
     suggest::did_you_mean,
-    suppress,
+    suppress, velocity,
     yaml::{Key, Node, Value},
 };
 use custos_event::RuleId;
@@ -69,18 +70,11 @@ fn rule(
             None
         }
     };
-    let exceptions = exception::read(node).unwrap_or_else(|more| {
-        problems.extend(more);
-        Vec::new()
-    });
-    let suppress = suppress::read(node).unwrap_or_else(|more| {
-        problems.extend(more);
-        None
-    });
-    let risk = risk(node).unwrap_or_else(|problem| {
-        problems.push(problem);
-        None
-    });
+    let exceptions = or_told(exception::read(node), &mut problems);
+    let first_seen = or_told(first_seen::read(node), &mut problems);
+    let velocity = or_told(velocity::read(node), &mut problems);
+    let suppress = or_told(suppress::read(node), &mut problems);
+    let risk = or_told(risk(node).map_err(|problem| vec![problem]), &mut problems);
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
     Ok(Rule {
         id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
@@ -97,8 +91,18 @@ fn rule(
         version: version(node),
         logsource: logsource.unwrap_or_default(),
         exceptions,
+        first_seen,
+        velocity,
         suppress,
         body,
+    })
+}
+
+/// What was read, or nothing and why.
+fn or_told<T: Default>(read: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> T {
+    read.unwrap_or_else(|more| {
+        problems.extend(more);
+        T::default()
     })
 }
 

@@ -1,23 +1,28 @@
 //! A Sigma rule as read: what it is called, which events it is for, and what it asks of them.
 
+mod block;
 mod condition;
 pub(crate) mod correlation;
 mod detection;
 mod document;
 pub(crate) mod exception;
+mod first_seen;
 mod legacy;
 pub(crate) mod list;
 mod modifier;
 pub(crate) mod pattern;
-pub(crate) mod suppress;
+mod suppress;
 mod test;
+mod velocity;
 
 pub(crate) use condition::Expr;
 pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
 pub(crate) use exception::Exception;
+pub(crate) use first_seen::FirstSeen;
 pub(crate) use suppress::Suppress;
 pub(crate) use test::{Affix, Asked, Test};
+pub(crate) use velocity::Velocity;
 
 pub use custos_event::yaml::Problem;
 use custos_event::{RuleId, suggest, yaml};
@@ -59,6 +64,8 @@ pub struct Rule {
     pub version: String,
     pub logsource: RuleSource,
     pub(crate) exceptions: Vec<Exception>,
+    pub(crate) first_seen: Option<FirstSeen>,
+    pub(crate) velocity: Option<Velocity>,
     pub(crate) suppress: Option<Suppress>,
     pub(crate) body: Body,
 }

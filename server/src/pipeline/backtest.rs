@@ -5,7 +5,7 @@
 
 use super::follow::events;
 use crate::{clock::Stopwatch, privacy};
-use custos_detect::{Ruleset, Watch, rule::Rule};
+use custos_detect::{Memory, Ruleset, Watch, rule::Rule};
 use custos_event::{
     Alert, Commit, CommitNo, Cursor, FieldTable, Flags, Parser, Position, RuleId, Timestamp,
 };
@@ -40,6 +40,7 @@ pub(crate) struct Stretch {
 /// One ruleset on trial.
 pub(crate) struct Trial {
     watch: Watch,
+    memory: Memory,
     /// Those whose matches count; the others are needed by them.
     tried: BTreeSet<(RuleId, String)>,
     pub(crate) found: Found,
@@ -94,12 +95,14 @@ impl Trial {
         let mut all = custos_detect::rulebook::needed(own, others);
         all.extend(own.iter().cloned());
         let watch = Watch::new(Arc::new(Ruleset::compile(&all, table)));
-        Self { watch, tried, found: Found::default() }
+        Self { watch, memory: Memory::default(), tried, found: Found::default() }
     }
 
     fn see(&mut self, position: Position, clock: Timestamp, event: &privacy::Opened) {
         let mut raised = Vec::new();
-        self.watch.see(position, clock, &event.event, &mut raised);
+        event.show((position, clock), &mut self.watch, &mut self.memory, &mut raised);
+        // Nothing of it is told.
+        self.memory.learned();
         for held in self.watch.suppressed() {
             if self.tried.iter().any(|(rule, _)| *rule == held.rule) {
                 self.found.suppressed += held.count;

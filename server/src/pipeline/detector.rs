@@ -9,7 +9,7 @@ use super::{
     tolerant::Tolerant,
 };
 use crate::{clock::SystemClock, folder::system, privacy};
-use custos_detect::{Ruleset, Watch};
+use custos_detect::{Memory, Ruleset, Watch};
 use custos_event::{
     Alert, AlertId, Append, Clock, Commit, CommitNo, Entry, Envelope, Fact, FieldTable, Flags,
     LogId, Parser, Position, RulesetHash, Seq, Timestamp,
@@ -37,6 +37,8 @@ pub(crate) struct Detector {
     following: Option<Following>,
     ruleset: Arc<Ruleset>,
     watch: Watch,
+    /// Of all rules, those in shadow too; it outlives a change of rules.
+    memory: Memory,
     shadow: Option<Shadow>,
     /// The state before the next commit is still to be recalled.
     is_stale: bool,
@@ -67,6 +69,7 @@ impl Detector {
             journal: journal.clone(),
             following: None,
             watch: Watch::new(Arc::clone(&ruleset)),
+            memory: journal.memory()?,
             shadow: None,
             is_stale: true,
             evaluated,
@@ -101,7 +104,8 @@ impl Detector {
             }
             self.pending.events += 1;
             let opened = privacy::open(&self.store, event);
-            self.watch.see(position, commit.appended_at, &opened.event, &mut alerts);
+            let at = (position, commit.appended_at);
+            opened.show(at, &mut self.watch, &mut self.memory, &mut alerts);
             for raised in alerts.drain(..).map(|alert| opened.seal(alert)) {
                 self.pending.raised += 1;
                 if !self.ahead.contains(&raised.id) {
@@ -109,7 +113,7 @@ impl Detector {
                 }
             }
             if let Some(shadow) = &mut self.shadow {
-                shadow.see(position, commit.appended_at, &opened.event, &mut self.pending.shadow);
+                shadow.see(at, &opened, &mut self.memory, &mut self.pending.shadow);
             }
             if self.pending.alerts.len() >= ALERTS_MAX && self.flush()? {
                 let mut pending = self.take_pending();
@@ -127,7 +131,7 @@ impl Detector {
         let Some(following) = &self.following else { return };
         let ruleset = Ruleset::compile(&following.book.live(), table);
         self.shadow = Shadow::of(&following.book, table);
-        self.pending.take_untold(&mut self.watch);
+        self.pending.take_untold(&mut self.watch, &mut self.memory);
         let done = self.take_pending();
         self.waiting.push_back(done);
         if ruleset.hash() != self.ruleset.hash() {
@@ -185,7 +189,7 @@ impl Detector {
         if !self.flush()? {
             return Ok(());
         }
-        self.pending.take_untold(&mut self.watch);
+        self.pending.take_untold(&mut self.watch, &mut self.memory);
         let pending = self.take_pending();
         if let Some(rest) = self.write(pending)? {
             self.pending = rest;

@@ -4,6 +4,7 @@
 use super::tolerant::Tolerant;
 use crate::exit::Failure;
 use anyhow::Context as _;
+use custos_detect::Memory;
 use custos_event::{
     AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position,
     RulesetHash, Seq, commit::LogReader as _,
@@ -24,6 +25,8 @@ const UPKEEP: &str = "upkeep";
 const ERASURES: &str = "erasures";
 /// Where the facts of rules' lives stand.
 const RULEBOOK: &str = "rulebook";
+/// What rules have seen before, by its key.
+const SIGHTINGS: &str = "sightings";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -129,6 +132,16 @@ impl Journal {
             each(&alert);
         }
         Ok(())
+    }
+
+    /// What rules have seen before, up to the last word of what was evaluated.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        let mut memory = Memory::default();
+        for row in self.catalog.scan(SIGHTINGS, b"") {
+            let sighting = serde_json::from_slice(&row?.1).context("a sighting of the catalog")?;
+            memory.recall(&sighting);
+        }
+        Ok(memory)
     }
 
     /// The rules that were activated last.
@@ -259,6 +272,11 @@ impl Fold {
             Fact::Evaluated { to, .. } => {
                 self.batch.put(STATE, EVALUATED, &to.0.to_be_bytes());
                 self.batch.put(STATE, COMPLETE, &seq.0.to_be_bytes());
+            }
+            Fact::ValuesSeen { seen, .. } => {
+                for sighting in seen {
+                    self.batch.put(SIGHTINGS, &sighting.key.0, &serde_json::to_vec(sighting)?);
+                }
             }
             Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),
             Fact::Upkeep { .. } | Fact::RangeQuarantined { .. } => {

@@ -8,7 +8,7 @@
 
 use super::{follow::events, journal::Journal};
 use crate::privacy;
-use custos_detect::{Firings, Ruleset, Watch};
+use custos_detect::{Firings, Ruleset, Seen, Watch};
 use custos_event::{Alert, Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
 use custos_store::{Follower, Store, StoreError};
 use std::time::Duration;
@@ -102,7 +102,7 @@ pub(crate) fn recall_commit(
         let (position, event) = event?;
         if !event.header.flags.has(Flags::REJECTED) {
             let opened = privacy::open(store, event);
-            watch.recall(position, commit.appended_at, &opened.event, firings);
+            watch.recall(&Seen::new(position, commit.appended_at, &opened.event), firings);
         }
     }
     Ok(())

@@ -7,8 +7,10 @@ use super::{
     rulebook::Following,
 };
 use crate::{exit::Failure, folder::Opened, privacy};
-use custos_detect::{Firings, Ruleset, Watch};
-use custos_event::{Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RulesetHash};
+use custos_detect::{Firings, Memory, Ruleset, Watch};
+use custos_event::{
+    Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RuleId, RulesetHash, Sighting,
+};
 use custos_store::Store;
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
@@ -50,6 +52,7 @@ pub(crate) fn compare(opened: &Opened, fixed: Option<Arc<Ruleset>>) -> anyhow::R
         following,
         unreadable: 0,
         watch: Watch::new(Arc::clone(&ruleset)),
+        memory: Memory::default(),
         firings: journal.firings(&ruleset),
         ruleset,
         stretches: journal.stretches,
@@ -88,6 +91,8 @@ struct Stretch {
     from: CommitNo,
     to: CommitNo,
     alerts: Vec<(AlertId, String)>,
+    /// What its rules learned there.
+    learned: Vec<(RuleId, Sighting)>,
     /// The replay's rules there are the same ones; false until it comes there.
     is_mine: bool,
 }
@@ -105,7 +110,7 @@ impl Journal {
     /// Alerts stand before the `Evaluated` that completes them, in the same commit.
     fn read(opened: &Opened) -> anyhow::Result<Self> {
         let mut journal = Self::default();
-        let mut open: Vec<(AlertId, String)> = Vec::new();
+        let (mut open, mut learned) = (Vec::<(AlertId, String)>::new(), Vec::new());
         let mut failed = None;
         for_each_fact(&opened.store, |_, envelope| {
             if let Fact::AlertRaised(alert) = envelope.fact {
@@ -114,9 +119,12 @@ impl Journal {
                     Err(error) => failed = Some(error),
                 }
                 journal.alerts.push((alert.id, alert));
+            } else if let Fact::ValuesSeen { rule, seen, .. } = envelope.fact {
+                learned.extend(seen.into_iter().map(|sighting| (rule.clone(), sighting)));
             } else if let Fact::Evaluated { ruleset, from, to, .. } = envelope.fact {
-                let alerts = std::mem::take(&mut open);
-                journal.stretches.push(Stretch { ruleset, from, to, alerts, is_mine: false });
+                let (alerts, learned) = (std::mem::take(&mut open), std::mem::take(&mut learned));
+                let is_mine = false;
+                journal.stretches.push(Stretch { ruleset, from, to, alerts, learned, is_mine });
             }
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
@@ -140,6 +148,7 @@ struct Replay {
     ruleset: Arc<Ruleset>,
     unreadable: u64,
     watch: Watch,
+    memory: Memory,
     /// What the journal says was raised: a stretch that others evaluated is recalled by it.
     firings: Firings,
     raised: Vec<Alert>,
@@ -160,6 +169,17 @@ impl Replay {
     fn judge(&mut self, commit: CommitNo) {
         while let Some(stretch) = self.stretches.get_mut(self.next).filter(|it| it.from <= commit) {
             stretch.is_mine = stretch.ruleset == self.ruleset.hash();
+            // What the replay does not find out itself: of other rules, and where it sees nothing.
+            let is_seen = stretch.is_mine && stretch.to >= commit;
+            let runs = |id: &RuleId| {
+                // They stand in the order of their ids.
+                self.ruleset.rules().binary_search_by(|rule| rule.id.cmp(id)).is_ok()
+            };
+            for (rule, sighting) in &stretch.learned {
+                if !(is_seen && runs(rule)) {
+                    self.memory.recall(sighting);
+                }
+            }
             self.next += 1;
         }
     }
@@ -184,7 +204,9 @@ impl Replay {
             if !event.header.flags.has(Flags::REJECTED) {
                 let opened = privacy::open(&self.store, event);
                 self.unreadable += opened.unreadable;
-                self.watch.see(position, commit.appended_at, &opened.event, &mut raised);
+                let at = (position, commit.appended_at);
+                opened.show(at, &mut self.watch, &mut self.memory, &mut raised);
+                self.memory.learned();
                 for alert in raised.drain(..).map(|alert| opened.seal(alert)) {
                     self.alerts.insert(alert.id, serde_json::to_string(&alert)?);
                 }

@@ -1,8 +1,9 @@
 //! What the rules found in a stretch of the log and the journal does not say yet; rules in shadow too.
 
-use custos_detect::{Incomplete, Rulebook, Ruleset, Suppressed, Watch};
+use crate::privacy::Opened;
+use custos_detect::{Incomplete, Learned, Memory, Rulebook, Ruleset, Suppressed, Watch};
 use custos_event::{
-    Alert, CommitNo, Fact, FieldTable, ParsedEvent, Position, RuleId, RulesetHash, Timestamp,
+    Alert, CommitNo, Fact, FieldTable, Position, RuleId, RulesetHash, Sighting, Timestamp,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +12,9 @@ use std::{
 
 /// Events that are named of a shadow rule's matches in one stretch, so that a loud one costs the journal little.
 const SAMPLES_MAX: usize = 5;
+
+/// Sightings of one fact: at some 120 bytes each 240 KB.
+const SIGHTINGS_MAX: usize = 2_000;
 
 /// Commits that one ruleset evaluated, one after the other.
 pub(super) struct Stretch {
@@ -26,6 +30,7 @@ pub(super) struct Stretch {
     pub(super) incomplete: Vec<Incomplete>,
     pub(super) shadow: Matches,
     pub(super) suppressed: Vec<Suppressed>,
+    learned: BTreeMap<RuleId, Learned>,
 }
 
 /// By rule and version.
@@ -50,13 +55,17 @@ impl Stretch {
             incomplete: Vec::new(),
             shadow: Matches::new(),
             suppressed: Vec::new(),
+            learned: BTreeMap::new(),
         }
     }
 
-    /// Takes over what the rules at work did not raise.
-    pub(super) fn take_untold(&mut self, watch: &mut Watch) {
+    /// Takes over what the rules at work did not raise, and what all rules have learned.
+    pub(super) fn take_untold(&mut self, watch: &mut Watch, memory: &mut Memory) {
         self.incomplete.extend(watch.incomplete());
         self.suppressed.extend(watch.suppressed());
+        for (rule, learned) in memory.learned() {
+            self.learned.entry(rule).or_default().extend(learned);
+        }
     }
 
     /// What stands behind its alerts; nothing where nothing was evaluated.
@@ -80,10 +89,25 @@ impl Stretch {
             let Suppressed { alert, rule, count, last, samples } = it.clone();
             Fact::AlertSuppressed { alert, rule, from, to, matches: count, last, samples }
         });
+        let learned = self.learned.iter().flat_map(|(rule, it)| values_seen(rule, it, (from, to)));
         let (events, alerts) = (self.events, self.raised);
         let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts };
-        incomplete.chain(shadow).chain(suppressed).chain([evaluated]).collect()
+        incomplete.chain(shadow).chain(suppressed).chain(learned).chain([evaluated]).collect()
     }
+}
+
+/// What a rule has learned in commits `from..=to`.
+fn values_seen(rule: &RuleId, learned: &Learned, (from, to): (CommitNo, CommitNo)) -> Vec<Fact> {
+    let seen: Vec<Sighting> = learned.seen().cloned().collect();
+    let mut forgotten = learned.forgotten;
+    let fact = |seen: &[Sighting]| Fact::ValuesSeen {
+        rule: rule.clone(),
+        from,
+        to,
+        seen: seen.to_vec(),
+        forgotten: std::mem::take(&mut forgotten),
+    };
+    seen.chunks(SIGHTINGS_MAX).map(fact).collect()
 }
 
 /// The rules that are tried: an engine of their own, so that they touch nothing that is live.
@@ -107,13 +131,13 @@ impl Shadow {
 
     pub(super) fn see(
         &mut self,
-        position: Position,
-        clock: Timestamp,
-        event: &ParsedEvent,
+        (position, clock): (Position, Timestamp),
+        opened: &Opened,
+        memory: &mut Memory,
         matches: &mut Matches,
     ) {
         let mut found = Vec::new();
-        self.watch.see(position, clock, event, &mut found);
+        opened.show((position, clock), &mut self.watch, memory, &mut found);
         // What is counted is what would be raised.
         self.watch.suppressed();
         for alert in found {

@@ -1,5 +1,6 @@
 //! The line from append to alert over a real store: what is raised, once, whatever stops in between.
 
+mod first_seen;
 mod life;
 mod suppress;
 
@@ -99,6 +100,24 @@ impl Node {
         let commits = follower.next(5, usize::MAX, Duration::from_secs(5)).unwrap();
         assert!(!commits.is_empty());
         detector.take(&commits, &mut parser).unwrap();
+    }
+
+    /// Evaluates by a rule; killed before its word reaches the journal, if it `dies`.
+    fn detect_by(&self, rule: &str, dies: bool) {
+        let parsed = parse(rule, "forced.yml");
+        assert!(parsed.errors.is_empty(), "{:?}", parsed.errors);
+        let (store, table) = (&self.opened.store, &self.opened.table);
+        let ruleset = Arc::new(Ruleset::compile(&parsed.rules, table));
+        let journal = self.opened.journal().unwrap();
+        activate(store, journal.ruleset().unwrap(), &ruleset, 0).unwrap();
+        let cursor = journal.evaluated().unwrap();
+        let mut detector = Detector::new(store.clone(), ruleset, &journal).unwrap();
+        if dies {
+            let commits = store.follow(&cursor).next(500, usize::MAX, Duration::ZERO).unwrap();
+            detector.take(&commits, &mut Parser::new(Arc::clone(table))).unwrap();
+        } else {
+            catch_up(store, table, &cursor, &mut detector).unwrap();
+        }
     }
 
     fn index(&self) -> Index {

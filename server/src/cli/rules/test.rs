@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Context as _;
 use clap::Args;
 use custos_detect::{
-    Ruleset, Watch,
+    Memory, Ruleset, Seen, Watch,
     cases::{Case, Cases},
     rule::{Problem, Rule},
     rulebook::needed,
@@ -174,7 +174,7 @@ fn try_one(
     mut watch: Watch,
     own: &BTreeSet<&RuleId>,
 ) -> Option<String> {
-    let mut fired = Vec::new();
+    let (mut fired, mut memory) = (Vec::new(), Memory::default());
     for (number, event) in (0_u64..).zip(&case.events) {
         let read = decoder.decode(event.text.clone().into(), event.received);
         if read.header.flags.has(Flags::REJECTED) {
@@ -184,7 +184,7 @@ fn try_one(
         let position =
             Position { log: LogId::TELEMETRY, partition: Partition::default(), seq: Seq(number) };
         let mut alerts = Vec::new();
-        watch.see(position, event.received, &read, &mut alerts);
+        watch.see(&Seen::new(position, event.received, &read), &mut memory, &mut alerts);
         if alerts.iter().any(|alert| own.contains(&alert.rule)) {
             fired.push(number + 1);
         }
