@@ -217,6 +217,7 @@ fn nobody_is_in_two_places_at_once() {
     assert_eq!(line.is_at(HOUR + 1, "li", berlin), 0, "another");
     assert_eq!(line.is_at(10 * HOUR, "mia", berlin), 0, "in nine hours one can fly");
     assert_eq!(line.is_at(9 * HOUR, "mia", new_york), 1, "an event that comes late");
+    assert_eq!(line.is_at(10 * HOUR + 60, "mia", berlin), 0, "the newest place counts");
     assert_eq!(line.is_at(35 * HOUR, "mia", new_york), 0, "a day later nobody remembers");
     assert_eq!(line.see(36 * HOUR, r#""user":"mia""#), 0, "nowhere");
 }

@@ -5,6 +5,7 @@ mod raw;
 mod webhooks;
 
 use crate::auth::Lifetime;
+use crate::enrich::Enrich;
 use crate::respond::config::Respond;
 use crate::silence::Silence;
 use crate::witness::Witnessing;
@@ -36,6 +37,7 @@ pub(crate) struct Config {
     /// Where the master key comes from, if it is said here.
     pub(crate) key: Option<KeySource>,
     pub(crate) protect: Protect,
+    pub(crate) enrich: Enrich,
     pub(crate) respond: Respond,
     pub(crate) witnessing: Witnessing,
     pub(crate) backup: Option<crate::upkeep::config::Backup>,
@@ -143,6 +145,7 @@ impl Config {
             },
             key: check_keys(raw.keys, &below)?,
             protect: check_protect(raw.protect)?,
+            enrich: crate::enrich::check(raw.enrich, &below)?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,
             witnessing,

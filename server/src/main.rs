@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod console;
 mod demo;
+mod enrich;
 mod evidence;
 mod exit;
 mod folder;

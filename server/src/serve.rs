@@ -9,6 +9,7 @@ use crate::{
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources, intake::Speaks},
+    enrich::Enricher,
     evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
     folder::{Folder, Opened, append_facts, system},
@@ -118,6 +119,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
     let intake =
         StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table)).with_classes(classes);
+    let enricher = Enricher::open(&config.enrich, &opened.table).map_err(Failure::usage)?;
+    let intake = intake.with_enricher(enricher);
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {

@@ -2,6 +2,7 @@
 
 use super::webhooks::RawWebhook;
 use crate::{
+    enrich::RawEnrich,
     respond::config::RawRespond,
     silence::RawSilence,
     upkeep::{
@@ -36,6 +37,8 @@ pub(super) struct RawConfig {
     pub(super) keys: Keys,
     #[serde(default)]
     pub(super) protect: Protect,
+    #[serde(default)]
+    pub(super) enrich: RawEnrich,
     #[serde(default)]
     pub(super) respond: RawRespond,
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! Batches of events become appends of their class's log.
 
-use crate::upkeep::classes::Classes;
+use crate::{enrich::Enricher, upkeep::classes::Classes};
 use bytes::Bytes;
 use custos_event::{
     Append, Committed, Entry, FieldTable, Flags, LogId, ParsedEvent, ProducerEntry, SourceRange,
@@ -16,17 +16,24 @@ pub(crate) struct StoreIntake {
     store: Store,
     table: Arc<FieldTable>,
     classes: Arc<Classes>,
+    enricher: Enricher,
 }
 
 impl StoreIntake {
     pub(crate) fn new(store: Store, table: Arc<FieldTable>) -> Self {
-        Self { store, table, classes: Arc::default() }
+        Self { store, table, classes: Arc::default(), enricher: Enricher::default() }
     }
 
     /// The same, with sources that are kept apart.
     #[must_use]
     pub(crate) fn with_classes(self, classes: Classes) -> Self {
         Self { classes: Arc::new(classes), ..self }
+    }
+
+    /// The same, with what is looked up of addresses.
+    #[must_use]
+    pub(crate) fn with_enricher(self, enricher: Enricher) -> Self {
+        Self { enricher, ..self }
     }
 
     /// Hands a batch over without waiting; the ticket tells when it is durable.
@@ -36,7 +43,11 @@ impl StoreIntake {
 
     fn append_of(&self, batch: Batch) -> Append {
         let Batch { log, events, sources, producers } = batch;
-        let entries = events.into_iter().map(|event| entry(event, &self.table)).collect();
+        let entry = |mut event: ParsedEvent| {
+            self.enricher.add(&mut event);
+            entry(event, &self.table)
+        };
+        let entries = events.into_iter().map(entry).collect();
         Append { sources, producers, ..Append::new(log, entries) }
     }
 }
