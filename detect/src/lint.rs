@@ -34,7 +34,7 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
                 "no events that Custos knows are of this logsource: the rule never sees one";
             found.push(at(text, "logsource", message.to_owned()));
         } else {
-            found.extend(unknown_fields(text, detection, &sources, table));
+            found.extend(unknown_fields(text, (rule, detection), &sources, table));
         }
         if !satisfiable::is_satisfiable(detection) {
             let message =
@@ -53,6 +53,7 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
     }
     let all: Vec<Rule> = parsed.rules.iter().chain(others).cloned().collect();
     let own = parsed.rules.len();
+    found.extend(counted_all(text, &parsed.rules, &all));
     let unlinked = crate::problems(&all).into_iter().chain(crate::unfilled(&all));
     let unlinked = unlinked.filter(|(place, _)| *place < own);
     found.extend(unlinked.map(|(_, problem)| problem));
@@ -83,15 +84,32 @@ fn sources(rule: &Rule) -> Vec<EventSource> {
     all
 }
 
+/// Where correlations among `all` count rules that mind what is new: they count all that these match.
+fn counted_all(text: &str, own: &[Rule], all: &[Rule]) -> Vec<Problem> {
+    let minds = |rule: &&Rule| rule.first_seen.is_some() || rule.velocity.is_some();
+    let counting = |rule: &Rule| {
+        all.iter().find(|it| it.counted().any(|name| rule.is_called(name))).map(|it| &it.title)
+    };
+    let say = |rule: &Rule, by: &String| {
+        let key = if rule.first_seen.is_some() { "first_seen" } else { "velocity" };
+        let message = format!(
+            "the correlation '{by}' counts all that this rule matches, and not only what '{key}' leaves"
+        );
+        at(text, key, message)
+    };
+    own.iter().filter(minds).filter_map(|rule| Some(say(rule, counting(rule)?))).collect()
+}
+
 fn unknown_fields(
     text: &str,
-    detection: &Detection,
+    (rule, detection): (&Rule, &Detection),
     sources: &[EventSource],
     table: &FieldTable,
 ) -> Vec<Problem> {
     let searches = detection.searches.iter();
     let items = searches.flat_map(|search| search.part.items());
-    let asked: BTreeSet<&str> = items.filter_map(|item| item.field.as_deref()).collect();
+    let asked: BTreeSet<&str> =
+        items.filter_map(|item| item.field.as_deref()).chain(rule.minded()).collect();
     let is_known = |field: &str| {
         let has_been_met = |path: &String| table.get(path).is_some();
         sources.iter().any(|source| {

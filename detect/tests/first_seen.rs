@@ -4,26 +4,13 @@
 
 mod common;
 
-use common::{Bench, rule};
+use common::{Bench, at, rule, second, with};
 use custos_detect::{Firings, Memory, Ruleset, Seen, Watch, parse};
-use custos_event::{
-    Alert, LogId, ParsedEvent, Partition, Position, Seq, Shape, Sighting, Timestamp, ValueRef,
-};
+use custos_event::{Alert, ParsedEvent, Shape, Sighting, ValueRef};
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
-
-fn with(block: &str) -> String {
-    format!(
-        "title: T\nid: t\nlogsource: {{product: windows}}\ndetection: {{s: {{f: a}}, condition: s}}\n\
-         custos:\n  {block}\n"
-    )
-}
-
-fn second(secs: i64) -> Timestamp {
-    Timestamp::from_secs(1_795_507_200 + secs)
-}
 
 struct Line {
     bench: Bench,
@@ -50,13 +37,9 @@ impl Line {
         event
     }
 
-    fn position(&self) -> Position {
-        Position { log: LogId::TELEMETRY, partition: Partition(0), seq: Seq(self.seq) }
-    }
-
     fn show(&mut self, secs: i64, event: &ParsedEvent) -> Vec<Alert> {
         self.seq += 1;
-        let (position, mut alerts) = (self.position(), Vec::new());
+        let (position, mut alerts) = (at(self.seq), Vec::new());
         let seen = Seen::new(position, second(secs), event);
         self.watch.see(&seen, &mut self.memory, &mut alerts);
         for learned in self.memory.learned().into_values() {
@@ -152,7 +135,7 @@ fn of_a_rule_that_is_tried_in_another_version_both_see_an_event_as_one() {
     for (nth, expected) in [(0, 1), (1, 1), (2, 0)] {
         let event = line.event(nth, r#""host":"h""#);
         assert_eq!(line.show(nth, &event).len(), expected);
-        let (mut alerts, position) = (Vec::new(), line.position());
+        let (mut alerts, position) = (Vec::new(), at(line.seq));
         tried.see(&Seen::new(position, second(nth), &event), &mut line.memory, &mut alerts);
         assert_eq!(alerts.len(), expected, "event {nth}");
     }
@@ -176,7 +159,7 @@ fn what_is_kept_of_a_value_is_what_it_is_kept_as() {
     let event = line.event(0, r#""host":"mia""#);
     let mut sighting = |kept: &dyn Fn(&str) -> Option<String>| {
         let mut memory = Memory::default();
-        let seen = Seen { kept, ..Seen::new(line.position(), second(0), &event) };
+        let seen = Seen { kept, ..Seen::new(at(line.seq), second(0), &event) };
         line.watch.see(&seen, &mut memory, &mut Vec::new());
         memory.learned().into_values().next().unwrap().seen().cloned().collect::<Vec<_>>()
     };
@@ -238,7 +221,7 @@ fn a_place_is_recalled_after_a_start() {
     line.show(0, &event);
     line.watch = Watch::new(Arc::clone(&line.ruleset));
     let firings = Firings::new(&line.ruleset);
-    line.watch.recall(&Seen::new(line.position(), second(0), &event), &firings);
+    line.watch.recall(&Seen::new(at(line.seq), second(0), &event), &firings);
     assert_eq!(line.is_at(HOUR, "mia", (60.0, 0.0)), 1);
 }
 

@@ -71,3 +71,29 @@ fn a_rule_that_another_one_covers_is_told() {
         &[],
     );
 }
+
+#[test]
+fn fields_that_a_block_minds_are_looked_for_too() {
+    let rule = |block: &str| {
+        format!("detection:\n    s:\n        EventID: 1\n    condition: s\ncustos:\n    {block}\n")
+    };
+    let unknown = "no event and no other rule had a field 'Usr'";
+    check(&rule("first_seen: {value: Image, by: Usr}"), "", &[unknown]);
+    check(&rule("velocity: {by: Usr}"), "", &[unknown]);
+    check(&rule("suppress: {by: Usr, within: 1h}"), "", &[unknown]);
+    check(&rule("first_seen: {value: Image, by: User}"), "", &[]);
+}
+
+#[test]
+fn a_correlation_that_counts_more_than_what_is_new_is_told() {
+    let new = "detection:\n    s:\n        EventID: 1\n    condition: s\ncustos:\n    first_seen: {value: Image}\n";
+    let counting = "detection: {s: {EventID: 1}, condition: s}\n---\ntitle: many\nid: m\ncorrelation:\n    \
+        type: event_count\n    rules: [11111111-2222-4333-8444-555555555555]\n    timespan: 1h\n    condition: {gte: 2}\n";
+    let found = warnings(new, counting);
+    let expected = "9:5 the correlation 'many' counts all that this rule matches, and not only what 'first_seen' leaves";
+    assert!(found.iter().any(|it| it == expected), "{found:?}");
+    assert_eq!(
+        warnings(&new.replace("    first_seen: {value: Image}", "    risk: 3"), counting).len(),
+        found.len() - 1
+    );
+}

@@ -4,25 +4,10 @@
 
 mod common;
 
-use common::{Bench, rule};
+use common::{Bench, at, rule, second, with};
 use custos_detect::{Firings, Memory, Ruleset, Seen, Suppressed, Watch, parse};
-use custos_event::{Alert, LogId, ParsedEvent, Partition, Position, Seq, Shape, Timestamp};
+use custos_event::{Alert, ParsedEvent, Shape};
 use std::sync::Arc;
-
-fn with(suppress: &str) -> String {
-    format!(
-        "title: T\nid: t\nlogsource: {{product: windows}}\ndetection: {{s: {{f: a}}, condition: s}}\n\
-         custos:\n  suppress: {suppress}\n"
-    )
-}
-
-fn at(seq: u64) -> Position {
-    Position { log: LogId::TELEMETRY, partition: Partition(0), seq: Seq(seq) }
-}
-
-fn second(secs: i64) -> Timestamp {
-    Timestamp::from_secs(1_795_507_200 + secs)
-}
 
 struct Line {
     bench: Bench,
@@ -33,7 +18,10 @@ struct Line {
 impl Line {
     fn new(suppress: &str) -> Self {
         let bench = Bench::new();
-        let ruleset = Arc::new(Ruleset::compile(&[rule(&with(suppress))], &bench.table));
+        let ruleset = Arc::new(Ruleset::compile(
+            &[rule(&with(&format!("suppress: {suppress}")))],
+            &bench.table,
+        ));
         Self { watch: Watch::new(Arc::clone(&ruleset)), bench, ruleset }
     }
 
@@ -133,7 +121,7 @@ fn fields_before(users: &[&str], end: usize) -> Vec<(usize, String)> {
 #[test]
 fn what_is_wrong_in_a_suppression_is_told_with_its_place() {
     let told = |suppress: &str| {
-        let parsed = parse(&with(suppress), "x.yml");
+        let parsed = parse(&with(&format!("suppress: {suppress}")), "x.yml");
         let errors = parsed.errors.iter();
         errors.map(|it| format!("{}:{} {}", it.line, it.column, it.message)).collect::<Vec<_>>()
     };

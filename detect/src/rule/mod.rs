@@ -119,6 +119,14 @@ impl Rule {
         rules.iter().map(|reference| reference.name.as_str())
     }
 
+    /// The fields whose values its `custos:` block minds.
+    pub(crate) fn minded(&self) -> impl Iterator<Item = &str> {
+        let first_seen = self.first_seen.iter().flat_map(|it| it.by.iter().chain(&it.value));
+        let velocity = self.velocity.iter().flat_map(|it| &it.by);
+        let suppress = self.suppress.iter().flat_map(|it| &it.by);
+        first_seen.chain(velocity).chain(suppress).map(String::as_str)
+    }
+
     pub(crate) fn correlation(&self) -> Option<&Correlation> {
         if let Body::Correlation(correlation) = &self.body { correlation.as_ref() } else { None }
     }

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use custos_detect::{Engine, Rule, Ruleset, parse};
-use custos_event::{FieldTable, Header, ParsedEvent, Parser, Shape, Timestamp};
+use custos_event::{
+    FieldTable, Header, LogId, ParsedEvent, Parser, Partition, Position, Seq, Shape, Timestamp,
+};
 use flate2::read::GzDecoder;
 use std::{collections::BTreeMap, fs::File, io::Read, path::PathBuf, sync::Arc};
 
@@ -43,6 +45,24 @@ pub(crate) fn rule(text: &str) -> Rule {
     assert_eq!(parsed.errors, [], "{text}");
     assert_eq!(parsed.rules.len(), 1);
     parsed.rules.remove(0)
+}
+
+/// A rule on Windows events with `f: a`, and this in its `custos:` block.
+pub(crate) fn with(block: &str) -> String {
+    format!(
+        "title: T\nid: t\nlogsource: {{product: windows}}\ndetection: {{s: {{f: a}}, condition: s}}\n\
+         custos:\n  {block}\n"
+    )
+}
+
+/// So many seconds after the tests' beginning.
+pub(crate) fn second(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_795_507_200 + secs)
+}
+
+/// Event number `seq` of the log.
+pub(crate) fn at(seq: u64) -> Position {
+    Position { log: LogId::TELEMETRY, partition: Partition(0), seq: Seq(seq) }
 }
 
 /// The folder of real data; `None`, told on stderr, where it is not.
