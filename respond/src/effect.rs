@@ -9,7 +9,7 @@ mod http;
 mod kafka;
 
 pub use email::{Mail, Smtp, SmtpTls, Transport};
-pub use http::Endpoint;
+pub use http::{Endpoint, agent_config};
 pub use kafka::Kafka;
 
 use crate::react::Key;

@@ -58,7 +58,7 @@ impl Client {
         };
         let literal = authority.host().trim_matches(['[', ']']).parse().ok();
         let guard = Guard { literal, networks: endpoint.networks.clone(), ..Guard::default() };
-        let config = config(scheme == "https").map_err(wrong)?;
+        let config = agent_config(scheme == "https").map_err(wrong)?;
         let agent = Agent::with_parts(config, DefaultConnector::default(), guard);
         let base = endpoint.url.trim_end_matches('/').to_owned();
         Ok(Self { endpoint, base, agent })
@@ -133,7 +133,8 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> 
     Ok((name, value))
 }
 
-fn config(https: bool) -> Result<Config, String> {
+/// Of requests to others: no proxy, no redirects, and TLS by what this machine trusts.
+pub fn agent_config(https: bool) -> Result<Config, String> {
     let mut config = Agent::config_builder()
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -10,6 +10,7 @@ mod life;
 mod list;
 mod place;
 mod run;
+mod taxii;
 mod test;
 mod trial;
 

@@ -1,11 +1,14 @@
 //! `custos rules make-list FILE`: values of a text, a CSV or a STIX 2.1 bundle as a list that rules ask for by its name.
 
+use super::taxii::Taxii;
 use crate::{
+    clock::SystemClock,
     exit::{CommandResult, Failure, Outcome},
     output::Output,
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use custos_event::{Clock as _, Timestamp};
 use regex::Regex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -33,14 +36,20 @@ pub(in crate::cli) struct MakeList {
     /// Of a STIX bundle: which observables, as in `ipv4-addr`, `domain-name`, `url`, `file`.
     #[arg(long, value_name = "TYPE", conflicts_with = "column")]
     observable: Option<String>,
+    #[command(flatten)]
+    taxii: Taxii,
     /// One value a line, `#` before a remark; a CSV with --column; or a STIX 2.1 bundle.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "taxii", conflicts_with = "taxii")]
+    file: Option<PathBuf>,
 }
 
 impl MakeList {
     pub(super) fn run(self) -> CommandResult {
-        let cannot = || format!("cannot make a list of {}", self.file.display());
+        let cannot = || {
+            let file = self.file.as_ref().map(|file| file.display().to_string());
+            let of = file.or_else(|| self.taxii.url().map(str::to_owned)).unwrap_or_default();
+            format!("cannot make a list of {of}")
+        };
         let values = self.values().with_context(cannot).map_err(Failure::input)?;
         let mut output = Output::new();
         for line in self.document(&values).lines() {
@@ -52,7 +61,11 @@ impl MakeList {
     }
 
     fn values(&self) -> anyhow::Result<BTreeSet<String>> {
-        let text = read(&self.file)?;
+        let text = match (&self.file, self.taxii.url()) {
+            (Some(file), _) => read(file)?,
+            (None, Some(url)) => self.taxii.bundle(url)?,
+            (None, None) => bail!("neither a file nor --taxii is given"),
+        };
         let values = if let Some(column) = &self.column {
             of_csv(&text, column)?
         } else if text.trim_start().starts_with('{') {
@@ -108,16 +121,18 @@ fn of_csv(text: &str, column: &str) -> anyhow::Result<BTreeSet<String>> {
     Ok(values)
 }
 
-/// What indicators that are not revoked compare with `=`: addresses, names, hashes. What else a pattern says, as when both
+/// What indicators that are neither revoked nor over compare with `=`: addresses, names, hashes. What else a pattern says, as when both
 /// of two have to be there, a list cannot say.
 fn of_stix(text: &str, wanted: Option<&str>) -> anyhow::Result<BTreeSet<String>> {
     let bundle: Value = serde_json::from_str(text)?;
     ensure!(bundle["type"] == "bundle", "it is JSON, but no STIX bundle (no \"type\": \"bundle\")");
     let compares = Regex::new(r"([a-z0-9-]+):[\w.'\-]+\s*=\s*'((?:[^'\\]|\\.)*)'")?;
-    let mut values = BTreeSet::new();
+    let (mut values, now) = (BTreeSet::new(), SystemClock.now());
     for object in bundle["objects"].as_array().into_iter().flatten() {
         let is_pattern = object["type"] == "indicator" && object["pattern_type"] == "stix";
-        if !is_pattern || object["revoked"] == true {
+        let is_over = object["valid_until"].as_str().and_then(|until| until.parse().ok());
+        let is_over = is_over.is_some_and(|until: Timestamp| until <= now);
+        if !is_pattern || object["revoked"] == true || is_over {
             continue;
         }
         for found in compares.captures_iter(object["pattern"].as_str().unwrap_or_default()) {
@@ -159,7 +174,8 @@ mod tests {
         fs::write(&file, text).unwrap();
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let (column, observable) = (owned(column), owned(observable));
-        let make = MakeList { name: "bad".into(), title: None, column, observable, file };
+        let (name, title, taxii) = ("bad".into(), None, Taxii::default());
+        let make = MakeList { name, title, column, observable, taxii, file: Some(file) };
         make.values().map(|values| make.document(&values)).map_err(|error| format!("{error:#}"))
     }
 
@@ -184,6 +200,7 @@ mod tests {
             {"type":"indicator","pattern_type":"stix","pattern":"[ipv4-addr:value = '203.0.113.7' OR domain-name:value = 'it\\'s.example']"},
             {"type":"indicator","pattern_type":"stix","pattern":"[file:hashes.'SHA-256' = 'aa11']"},
             {"type":"indicator","pattern_type":"stix","revoked":true,"pattern":"[ipv4-addr:value = '203.0.113.8']"},
+            {"type":"indicator","pattern_type":"stix","valid_until":"2026-01-01T00:00:00Z","pattern":"[ipv4-addr:value = '203.0.113.9']"},
             {"type":"malware","name":"m"}]}"#;
         assert_eq!(
             values(&made(stix, None, None).unwrap()),
