@@ -10,6 +10,7 @@ mod hold;
 mod ingest;
 mod key;
 mod log;
+mod mapping;
 mod mend;
 mod playbook;
 mod rebuild;
@@ -50,6 +51,9 @@ enum Command {
     /// Check rules, or run them over files without a store.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Try mappings, which describe formats of logs, over their cases.
+    #[command(subcommand)]
+    Mapping(mapping::Mapping),
     /// Check playbooks and their cases, or walk through one without acting.
     #[command(subcommand)]
     Playbook(playbook::Playbook),
@@ -121,6 +125,7 @@ impl Arguments {
             Command::Search(command) => command.run(),
             Command::Alerts(command) => command.run(),
             Command::Rules(command) => command.run(),
+            Command::Mapping(command) => command.run(),
             Command::Playbook(command) => command.run(),
             Command::Log(command) => command.run(),
             Command::VerifyEvidence(command) => command.run(),
@@ -165,7 +170,8 @@ fn run_serve(serve: Serve) -> CommandResult {
     let config = config.map_err(Failure::usage)?;
     let folder = Folder::chosen(serve.data.data.or_else(|| config.data.clone()))
         .with_key(config.key.clone())
-        .with_protection(config.protect.clone());
+        .with_protection(config.protect.clone())
+        .with_mappings(config.mappings.clone());
     crate::serve::run(config, &folder)
 }
 

@@ -10,13 +10,17 @@ use crate::respond::config::Respond;
 use crate::silence::Silence;
 use crate::witness::Witnessing;
 use anyhow::{Context as _, anyhow, bail};
-use custos_ingest::{decode::SourceType, protect::PersonalFields};
+use custos_ingest::{
+    decode::{Mappings, SourceType},
+    protect::PersonalFields,
+};
 use custos_store::keys::KeySource;
 use raw::RawConfig;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A configuration that holds.
@@ -33,6 +37,8 @@ pub(crate) struct Config {
     /// When a source is silent.
     pub(crate) silence: Silence,
     pub(crate) rules: Vec<PathBuf>,
+    /// Formats of logs that the user describes.
+    pub(crate) mappings: Arc<Mappings>,
     pub(crate) session: Lifetime,
     /// Where the master key comes from, if it is said here.
     pub(crate) key: Option<KeySource>,
@@ -119,14 +125,16 @@ impl Config {
         let raw: RawConfig = toml::from_str(text)?;
         let below = |path: PathBuf| if path.is_absolute() { path } else { folder.join(path) };
         let mail = raw.respond.sends_mail();
+        let folders: Vec<_> = raw.mappings.folders.into_iter().map(&below).collect();
+        let mappings = crate::mappingfiles::read(&folders).context("section [mappings]")?;
         let witnessing = crate::witness::config::check(raw.witness, &raw.witnessed, mail, &below)?;
         Ok(Self {
             data: raw.data.map(below),
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
             http: raw.http.as_ref().map(check_http).transpose()?,
-            listener: raw.listener.map(check_listener).transpose()?,
-            kafka: raw.kafka.map(check_kafka).transpose()?,
-            intakes: intake::check(raw.intake, &below)?,
+            listener: raw.listener.map(|raw| check_listener(raw, &mappings)).transpose()?,
+            kafka: raw.kafka.map(|raw| check_kafka(raw, &mappings)).transpose()?,
+            intakes: intake::check(raw.intake, &mappings, &below)?,
             silence: raw.sources.check().context("section [sources]")?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
@@ -144,11 +152,12 @@ impl Config {
                 scrub: raw.scrub.check().context("section [scrub]")?,
             },
             key: check_keys(raw.keys, &below)?,
-            protect: check_protect(raw.protect)?,
+            protect: check_protect(raw.protect, &mappings)?,
             enrich: crate::enrich::check(raw.enrich, &below)?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,
             witnessing,
+            mappings,
         })
     }
 }
@@ -174,7 +183,7 @@ fn check_http(raw: &raw::Http) -> anyhow::Result<SocketAddr> {
 const PERSONAL_PATHS_MAX: usize = 64;
 
 /// The standard fields; a section of its own replaces those of its type of source.
-fn check_protect(raw: raw::Protect) -> anyhow::Result<Protect> {
+fn check_protect(raw: raw::Protect, mappings: &Mappings) -> anyhow::Result<Protect> {
     if raw.personal == Some(false) {
         if !raw.fields.is_empty() {
             bail!("[protect] has personal = false and [[protect.fields]]; drop one of them");
@@ -184,7 +193,7 @@ fn check_protect(raw: raw::Protect) -> anyhow::Result<Protect> {
     let mut all = PersonalFields::standard();
     for own in raw.fields {
         let place = format!("[[protect.fields]] of '{}'", own.source);
-        let source_type: SourceType = own.source.parse().context(place.clone())?;
+        let source_type = mappings.source_type(&own.source).context(place.clone())?;
         if source_type == SourceType::Auto {
             bail!("{place}: name the type of events that it is for");
         }
@@ -233,7 +242,7 @@ fn check_session(raw: &raw::Session) -> anyhow::Result<Lifetime> {
     Ok(Lifetime { idle_secs, absolute_secs })
 }
 
-fn check_listener(raw: raw::Listener) -> anyhow::Result<Listener> {
+fn check_listener(raw: raw::Listener, mappings: &Mappings) -> anyhow::Result<Listener> {
     check_open("listener", raw.listen, raw.open_to_network)?;
     if raw.topics.is_empty() && !raw.auto_create {
         bail!(
@@ -251,7 +260,7 @@ fn check_listener(raw: raw::Listener) -> anyhow::Result<Listener> {
                 topic.partitions
             );
         }
-        sources.insert(topic.name.clone(), source_type(&topic.name, &topic.source)?);
+        sources.insert(topic.name.clone(), source_type(&topic.name, &topic.source, mappings)?);
         if topics.insert(topic.name.clone(), topic.partitions).is_some() {
             bail!("topic '{}' stands twice in [[listener.topics]]", topic.name);
         }
@@ -272,12 +281,13 @@ fn host_and_port(text: &str) -> anyhow::Result<(String, u16)> {
     Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
 }
 
-fn check_kafka(raw: raw::Kafka) -> anyhow::Result<Kafka> {
+fn check_kafka(raw: raw::Kafka, mappings: &Mappings) -> anyhow::Result<Kafka> {
     if raw.topics.is_empty() {
         bail!("[kafka] topics is empty: name the topics to read, or patterns that begin with '^'");
     }
-    let source =
-        |one: raw::KafkaSource| source_type(&one.topic, &one.kind).map(|kind| (one.topic, kind));
+    let source = |one: raw::KafkaSource| {
+        source_type(&one.topic, &one.kind, mappings).map(|kind| (one.topic, kind))
+    };
     let sources = raw.sources.into_iter().map(source).collect::<anyhow::Result<_>>()?;
     Ok(Kafka {
         brokers: raw.brokers,
@@ -293,8 +303,8 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn source_type(topic: &str, text: &str) -> anyhow::Result<SourceType> {
-    text.parse().with_context(|| format!("topic '{topic}'"))
+fn source_type(topic: &str, text: &str, mappings: &Mappings) -> anyhow::Result<SourceType> {
+    mappings.source_type(text).with_context(|| format!("topic '{topic}'"))
 }
 
 #[cfg(test)]

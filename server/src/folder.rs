@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use custos_event::{Actor, Entry, Envelope, Fact, FieldTable, LogId};
 use custos_ingest::{
-    decode::{DecodeOptions, SourceType},
+    decode::{DecodeOptions, Mappings, SourceType},
     protect::{Cards, Policy},
 };
 use custos_search::{Index, IndexOptions, SearchError};
@@ -32,6 +32,7 @@ pub(crate) struct Folder {
     /// By configuration; the environment's word is asked for when the folder is opened.
     key: Option<KeySource>,
     protect: Protect,
+    mappings: Arc<Mappings>,
 }
 
 impl Folder {
@@ -43,6 +44,7 @@ impl Folder {
             keep_free: None,
             key: None,
             protect: Protect::default(),
+            mappings: Arc::default(),
         }
     }
 
@@ -60,6 +62,12 @@ impl Folder {
     /// Other personal fields than the standard ones are sealed.
     pub(crate) fn with_protection(mut self, protect: Protect) -> Self {
         self.protect = protect;
+        self
+    }
+
+    /// Events that come in may be of these formats too.
+    pub(crate) fn with_mappings(mut self, mappings: Arc<Mappings>) -> Self {
+        self.mappings = mappings;
         self
     }
 
@@ -156,7 +164,8 @@ impl Opened {
         source_type: SourceType,
         source: Arc<str>,
     ) -> Result<DecodeOptions, Failure> {
-        decoding(&self.store, self.folder.protection(), source_type, source)
+        let options = decoding(&self.store, self.folder.protection(), source_type, source)?;
+        Ok(options.with_mappings(Arc::clone(&self.folder.mappings)))
     }
 
     /// Writes down that a process opened the store, what recovery did, and what was left to be written down.

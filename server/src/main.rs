@@ -14,6 +14,7 @@ mod folder;
 mod hex;
 mod http;
 mod line;
+mod mappingfiles;
 mod memory;
 mod output;
 mod pipeline;

@@ -78,9 +78,11 @@ fn shape(of: SourceType) -> Shape {
         SourceType::WindowsEvtx => Shape::EvtxJson,
         SourceType::WindowsNxlog => Shape::NxlogFlat,
         SourceType::Winlogbeat => Shape::Ecs,
-        SourceType::Auto | SourceType::Json | SourceType::Syslog | SourceType::Apache => {
-            Shape::Json
-        }
+        SourceType::Auto
+        | SourceType::Json
+        | SourceType::Mapped(_)
+        | SourceType::Syslog
+        | SourceType::Apache => Shape::Json,
     }
 }
 

@@ -17,6 +17,7 @@ mod journald;
 mod json;
 mod keycloak;
 mod lines;
+pub mod mapping;
 mod otlp;
 mod payment;
 mod scanned;
@@ -29,6 +30,7 @@ mod trivy;
 mod windows;
 mod zeek;
 
+pub use mapping::{MappingId, Mappings};
 pub use source_type::{SourceType, UnknownSourceType};
 
 use crate::{Decode, decoding::Piece, file::Unit, limit, protect::Policy, quarantine};
@@ -53,12 +55,15 @@ pub struct DecodeOptions {
     /// The year of times that have none; without it, the latest that fits the received time.
     pub year: Option<i16>,
     pub policy: Policy,
+    /// Formats of the user's own, told before all others.
+    pub mappings: Arc<Mappings>,
 }
 
 impl DecodeOptions {
     /// Year from the received time, protection by source under no key.
     pub fn new(source_type: SourceType, source: Arc<str>) -> Self {
-        Self { source_type, source, year: None, policy: Policy::default() }
+        let mappings = Arc::default();
+        Self { source_type, source, year: None, policy: Policy::default(), mappings }
     }
 
     #[must_use]
@@ -70,6 +75,12 @@ impl DecodeOptions {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    #[must_use]
+    pub fn with_mappings(mut self, mappings: Arc<Mappings>) -> Self {
+        self.mappings = mappings;
         self
     }
 
@@ -87,6 +98,7 @@ pub struct Decoder {
     parser: Parser,
     names: Names,
     formats: Formats,
+    mapper: mapping::Mapper,
     scanner: scanned::Scanner,
     tag: FieldId,
 }
@@ -158,7 +170,9 @@ impl Decoder {
         };
         let scanner = scanned::Scanner::new(&table);
         let tag = table.intern("fluent.tag");
-        Self { options, parser: Parser::new(table), names: Names(names), formats, scanner, tag }
+        let mapper = mapping::Mapper::new(Arc::clone(&options.mappings), Arc::clone(&table));
+        let (parser, names) = (Parser::new(table), Names(names));
+        Self { options, parser, names, formats, mapper, scanner, tag }
     }
 
     /// Reads one event. Never fails: bytes that no decoder understands become an event that is flagged
@@ -173,16 +187,35 @@ impl Decoder {
     }
 
     fn read(&mut self, raw: Bytes, whole: Option<Whole>, received: Timestamp) -> ParsedEvent {
+        let is_auto = self.options.source_type == SourceType::Auto;
+        if let Some(id) = is_auto.then(|| self.mapper.recognise(&raw)).flatten() {
+            // What bears a mapping's marks and is not split by it is read as if there were none.
+            let format = Format::Mapped(id);
+            if let (_, Ok(event)) = self.read_as(format, raw.clone(), whole.clone(), received) {
+                return event;
+            }
+        }
         let format = Format::of(self.options.source_type, &raw);
-        let stored = self.stored(format, raw, whole);
-        let header = self.header(format, received, &stored);
-        let raw = stored.raw.clone();
-        match self.event(format, header, raw) {
-            Ok(event) => event,
-            Err(reason) => {
+        match self.read_as(format, raw, whole, received) {
+            (_, Ok(event)) => event,
+            (stored, Err(reason)) => {
                 quarantine::reject(self.header(format, received, &stored), stored.raw, &reason)
             }
         }
+    }
+
+    /// Reads the event as one of `format`: what is stored of it, and what was read, or why nothing was.
+    fn read_as(
+        &mut self,
+        format: Format,
+        raw: Bytes,
+        whole: Option<Whole>,
+        received: Timestamp,
+    ) -> (Stored, Result<ParsedEvent, Reason>) {
+        let stored = self.stored(format, raw, whole);
+        let header = self.header(format, received, &stored);
+        let read = self.event(format, header, stored.raw.clone());
+        (stored, read)
     }
 
     /// Bytes that the intake could not make an event of; they may hold anything, as an unknown text may.
@@ -210,6 +243,11 @@ impl Decoder {
         let decoder = self.names.of(name_of);
         let mut header = Header::new(source, received, shape(format), decoder);
         header.decoder_version = DECODER_VERSION;
+        if let Format::Mapped(id) = format
+            && let Some(named) = self.mapper.named(id)
+        {
+            (header.decoder, header.decoder_version) = named;
+        }
         header.protections.clone_from(&stored.protections);
         header.whole.clone_from(&stored.whole);
         if stored.whole.is_some() {
@@ -252,6 +290,7 @@ impl Decoder {
             Format::Trivy => formats.trivy.read(&mut event),
             Format::Gophish => formats.gophish.read(&mut event),
             Format::Json => Ok(formats.json.read(&mut event)),
+            Format::Mapped(id) => self.mapper.read(id, &mut event, received, year),
             Format::Bundle => Err(BUNDLE.into()),
             Format::Unknown => Err(UNKNOWN.into()),
         }?;
@@ -308,7 +347,10 @@ fn shape(format: Format) -> Shape {
         Format::Trivy => Shape::Trivy,
         Format::Gophish => Shape::Gophish,
         Format::Json => Shape::Json,
-        Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => Shape::Text,
+        Format::Mapped(id) if id.is_json() => Shape::Json,
+        Format::Mapped(_) | Format::Syslog | Format::Apache | Format::Bundle | Format::Unknown => {
+            Shape::Text
+        }
     }
 }
 

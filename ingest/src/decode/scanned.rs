@@ -46,6 +46,10 @@ impl Decoder {
             return None;
         }
         let text = simdutf8::basic::from_utf8(raw).ok()?;
+        let is_auto = self.options.source_type == SourceType::Auto;
+        if is_auto && self.mapper.recognise(raw).is_some() {
+            return None;
+        }
         let format = self.scan_format(text)?;
         if self.options.policy.protects(format.source_type()) {
             return None;
@@ -80,7 +84,8 @@ impl Decoder {
             | SourceType::Falco
             | SourceType::Trivy
             | SourceType::Gophish
-            | SourceType::Json => return None,
+            | SourceType::Json
+            | SourceType::Mapped(_) => return None,
         };
         let guess = given.unwrap_or(scanner.format);
         if !parser.scan(shape(guess), text, &mut scanner.scan) {

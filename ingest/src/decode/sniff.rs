@@ -1,6 +1,6 @@
 //! Which format an event has, told from its first bytes and the keys of its outermost object.
 
-use super::{SourceType, apache, syslog};
+use super::{MappingId, SourceType, apache, syslog};
 use custos_event::scan::Root;
 
 /// A format as it is read: finer than a source type.
@@ -29,6 +29,8 @@ pub(crate) enum Format {
     Trivy,
     Gophish,
     Json,
+    /// A user's own.
+    Mapped(MappingId),
     /// Many `CloudTrail` records in one object, as they lie in a bucket.
     Bundle,
     /// A text that is none of these.
@@ -59,6 +61,7 @@ impl Format {
             Self::Trivy => SourceType::Trivy,
             Self::Gophish => SourceType::Gophish,
             Self::Json => SourceType::Json,
+            Self::Mapped(id) => SourceType::Mapped(id),
         }
     }
 
@@ -88,6 +91,7 @@ impl Format {
             SourceType::Trivy => Self::Trivy,
             SourceType::Gophish => Self::Gophish,
             SourceType::Json => Self::Json,
+            SourceType::Mapped(id) => Self::Mapped(id),
         }
     }
 }
@@ -270,6 +274,12 @@ impl Roots {
         }
         bit
     }
+}
+
+/// Whether the outermost object has all of these keys.
+pub(crate) fn has_keys(raw: &[u8], wanted: &[String]) -> bool {
+    let has = |wanted: &String| Keys::of(raw).any(|(key, _)| key == wanted.as_bytes());
+    wanted.iter().all(has)
 }
 
 /// The keys of the outermost object and the first byte of each value. Checks no syntax: that is the

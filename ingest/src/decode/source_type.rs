@@ -36,16 +36,29 @@ pub enum SourceType {
     /// What `GoPhish` tells of a phishing drill.
     Gophish,
     Json,
+    /// A user's own, as a mapping describes it.
+    Mapped(super::MappingId),
 }
 
 /// A name that no format has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown source type '{name}'; expected one of: {}", SourceType::names())]
+#[error("unknown source type '{name}'; expected one of: {}{own}", SourceType::names())]
 pub struct UnknownSourceType {
     name: String,
+    /// Those of mappings, each behind a comma.
+    own: String,
+}
+
+impl UnknownSourceType {
+    /// The same where there are these types too.
+    pub(super) fn or_one_of<'n>(mut self, own: impl Iterator<Item = &'n str>) -> Self {
+        self.own = own.flat_map(|name| [", ", name]).collect();
+        self
+    }
 }
 
 impl SourceType {
+    /// Those that Custos has of itself.
     pub const ALL: [Self; 21] = [
         Self::Auto,
         Self::WindowsEvtx,
@@ -93,6 +106,8 @@ impl SourceType {
             Self::Trivy => "trivy",
             Self::Gophish => "gophish",
             Self::Json => "json",
+            // Its own name is the mapping's: `Mappings` has it.
+            Self::Mapped(_) => "mapped",
         }
     }
 
@@ -116,7 +131,7 @@ impl FromStr for SourceType {
             return Ok(Self::Apache);
         }
         let known = Self::ALL.into_iter().find(|known| known.name() == name);
-        known.ok_or_else(|| UnknownSourceType { name: name.into() })
+        known.ok_or_else(|| UnknownSourceType { name: name.into(), own: String::new() })
     }
 }
 

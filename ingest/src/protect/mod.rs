@@ -142,7 +142,9 @@ fn is_free_text(source_type: SourceType) -> bool {
         | SourceType::Gophish
         | SourceType::Json
         | SourceType::Syslog
-        | SourceType::Apache => true,
+        | SourceType::Apache
+        // It may hold anything.
+        | SourceType::Mapped(_) => true,
         SourceType::Auto
         | SourceType::WindowsEvtx
         | SourceType::WindowsNxlog

@@ -35,9 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 #[derive(Args)]
 pub(super) struct Ingest {
-    /// What the lines are; `auto` decides for each.
-    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = source_type)]
-    source: SourceType,
+    /// What the lines are, a type of Custos or the name of a mapping; `auto` decides for each.
+    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    source: String,
+    /// Folders of mappings, which describe more formats; repeatable.
+    #[arg(long, value_name = "DIR")]
+    mappings: Vec<PathBuf>,
     /// The year of times that have none.
     #[arg(long, value_name = "Y")]
     year: Option<i16>,
@@ -59,10 +62,6 @@ pub(super) struct Ingest {
     /// The files; gzip is recognised, `-` is stdin.
     #[arg(required_unless_present = "explain", value_name = "FILE")]
     files: Vec<PathBuf>,
-}
-
-pub(super) fn source_type(text: &str) -> Result<SourceType, String> {
-    text.parse().map_err(|error| format!("{error}"))
 }
 
 #[derive(Default, Serialize)]
@@ -124,11 +123,16 @@ impl Appends<'_> {
 impl Ingest {
     pub(super) fn run(self) -> CommandResult {
         if let Some(line) = &self.explain {
-            let options = DecodeOptions::new(self.source, "explain".into()).with_year(self.year);
+            let mappings = crate::mappingfiles::read(&self.mappings).map_err(Failure::usage)?;
+            let source = mappings.source_type(&self.source).map_err(Failure::usage)?;
+            let options = DecodeOptions::new(source, "explain".into()).with_year(self.year);
+            let options = options.with_mappings(mappings);
             return explain::run(&line_of(line)?, options, self.json);
         }
         let watch = Stopwatch::start();
-        let mut opened = self.data.folder().open(true)?;
+        let mappings = crate::mappingfiles::read(&self.mappings).map_err(Failure::usage)?;
+        let source = mappings.source_type(&self.source).map_err(Failure::usage)?;
+        let mut opened = self.data.folder().with_mappings(mappings).open(true)?;
         opened.record_start()?;
         let ruleset = super::rules::compile_or_none(&self.rules, &opened.table)?;
         let mut totals = Totals::default();
@@ -136,7 +140,7 @@ impl Ingest {
         let index = opened.open_index()?;
         let read = std::thread::scope(|scope| -> Result<Result<(), Failure>, Failure> {
             let indexing = scope.spawn(|| index_until(&opened, &index, &stop));
-            let read = self.store_all(&opened, &mut totals);
+            let read = self.store_all(&opened, source, &mut totals);
             stop.cancel();
             match indexing.join() {
                 Ok(indexed) => indexed.map_err(Failure::store)?,
@@ -158,12 +162,17 @@ impl Ingest {
 
     /// Stores file after file. One that cannot be read, or not to its end, does not keep the others out;
     /// the last such failure is the answer.
-    fn store_all(&self, opened: &Opened, totals: &mut Totals) -> Result<(), Failure> {
+    fn store_all(
+        &self,
+        opened: &Opened,
+        source: SourceType,
+        totals: &mut Totals,
+    ) -> Result<(), Failure> {
         let intake = StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table));
         let mut appends = Appends { intake, log: self.log, totals, waiting: VecDeque::new() };
         let mut failed: Option<Failure> = None;
         for file in &self.files {
-            let unread = self.store(file, opened, &mut appends)?;
+            let unread = self.store(file, opened, source, &mut appends)?;
             if let Some(before) = unread.and_then(|failure| failed.replace(failure)) {
                 before.report();
             }
@@ -177,6 +186,7 @@ impl Ingest {
         &self,
         path: &Path,
         opened: &Opened,
+        source_type: SourceType,
         appends: &mut Appends<'_>,
     ) -> Result<Option<Failure>, Failure> {
         let unread = |error: anyhow::Error| {
@@ -187,7 +197,7 @@ impl Ingest {
             Err(error) => return unread(error.into()),
         };
         let source: Arc<str> = format!("file:{}", path.display()).into();
-        let options = opened.decoding(self.source, source)?.with_year(self.year);
+        let options = opened.decoding(source_type, source)?.with_year(self.year);
         let mut decoder = Decoder::new(Arc::clone(&opened.table), options);
         let mut batch = Vec::with_capacity(BATCH_EVENTS);
         let mut bytes = 0;

@@ -9,7 +9,7 @@ use crate::api::sources::Inlet;
 use anyhow::{Context as _, bail};
 use custos_ingest::{
     PortConfig,
-    decode::SourceType,
+    decode::{Mappings, SourceType},
     port::{
         Protocol, SharedKey, Transport,
         tls::{TlsAcceptor, TlsFiles, acceptor},
@@ -127,6 +127,7 @@ impl Intake {
 
 pub(super) fn check(
     all: Vec<Raw>,
+    mappings: &Mappings,
     below: &impl Fn(PathBuf) -> PathBuf,
 ) -> anyhow::Result<Vec<Intake>> {
     if all.len() > INTAKES_MAX {
@@ -134,29 +135,34 @@ pub(super) fn check(
     }
     let checked = all.into_iter().map(|raw| {
         let place = format!("[[intake]] '{}'", raw.name);
-        check_one(raw, below).context(place)
+        check_one(raw, mappings, below).context(place)
     });
     checked.collect()
 }
 
-fn check_one(mut raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Intake> {
+fn check_one(
+    mut raw: Raw,
+    mappings: &Mappings,
+    below: &impl Fn(PathBuf) -> PathBuf,
+) -> anyhow::Result<Intake> {
     if !custos_ingest::http::is_source_name(&raw.name) {
         bail!("the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
     }
-    let source_type: SourceType = match &raw.kind {
-        Some(kind) => kind.parse()?,
+    let source_type = match &raw.kind {
+        Some(kind) => mappings.source_type(kind)?,
         None => SourceType::Auto,
     };
-    let mut types = BTreeMap::from([(raw.name.clone(), source_type)]);
+    let mut types = Types { mappings, standard: source_type, all: BTreeMap::new() };
+    types.all.insert(raw.name.clone(), source_type);
     let speaks = match raw.protocol.as_str() {
         "syslog" => Speaks::Port(Protocol::Syslog),
         "gelf" => Speaks::Port(Protocol::Gelf),
         "fluent" => Speaks::Port(Protocol::Fluent),
         "beats" => Speaks::Port(Protocol::Beats),
         "http" => {
-            let tokens = tokens(&raw, source_type, &mut types)?;
+            let tokens = tokens(&raw, &mut types)?;
             let hooks = std::mem::take(&mut raw.webhooks);
-            Speaks::Http { tokens, hooks: webhooks(hooks, source_type, &mut types, below)? }
+            Speaks::Http { tokens, hooks: webhooks(hooks, &mut types, below)? }
         }
         other => bail!(
             "protocol = \"{other}\" is unknown; expected one of: syslog, gelf, fluent, beats, http"
@@ -187,14 +193,32 @@ fn check_one(mut raw: Raw, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Resul
     let is_meant = raw.open_to_network || asks_who || !networks.is_empty();
     check_open("intake", raw.listen, is_meant)?;
     let shared_key = raw.shared_key_file.map(below);
-    Ok(Intake { name: raw.name, speaks, over, listen: raw.listen, networks, shared_key, types })
+    Ok(Intake {
+        name: raw.name,
+        speaks,
+        over,
+        listen: raw.listen,
+        networks,
+        shared_key,
+        types: types.all,
+    })
 }
 
-fn tokens(
-    raw: &Raw,
+/// What each source's events are.
+struct Types<'m> {
+    mappings: &'m Mappings,
+    /// Of a source that does not say it.
     standard: SourceType,
-    types: &mut BTreeMap<String, SourceType>,
-) -> anyhow::Result<Vec<Token>> {
+    all: BTreeMap<String, SourceType>,
+}
+
+impl Types<'_> {
+    fn of(&self, kind: Option<&str>) -> anyhow::Result<SourceType> {
+        kind.map_or(Ok(self.standard), |kind| Ok(self.mappings.source_type(kind)?))
+    }
+}
+
+fn tokens(raw: &Raw, types: &mut Types<'_>) -> anyhow::Result<Vec<Token>> {
     if raw.tokens.len() > TOKENS_MAX {
         bail!("{} [[intake.tokens]]; {TOKENS_MAX} are possible", raw.tokens.len());
     }
@@ -203,8 +227,8 @@ fn tokens(
         if !custos_ingest::http::is_source_name(name) {
             bail!("token '{name}': the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
         }
-        let kind = token.kind.as_deref().map_or(Ok(standard), str::parse);
-        types.insert(name.clone(), kind.with_context(|| format!("token '{name}'"))?);
+        let kind = types.of(token.kind.as_deref());
+        types.all.insert(name.clone(), kind.with_context(|| format!("token '{name}'"))?);
         let sha256 = sha256_of_token(&token.sha256).with_context(|| format!("token '{name}'"))?;
         Ok(Token { name: name.as_str().into(), sha256 })
     };
@@ -220,8 +244,7 @@ pub(super) fn sha256_of_token(digits: &str) -> anyhow::Result<[u8; 32]> {
 
 fn webhooks(
     all: Vec<RawWebhook>,
-    standard: SourceType,
-    types: &mut BTreeMap<String, SourceType>,
+    types: &mut Types<'_>,
     below: &impl Fn(PathBuf) -> PathBuf,
 ) -> anyhow::Result<Vec<Hook>> {
     if all.len() > WEBHOOKS_MAX {
@@ -232,10 +255,10 @@ fn webhooks(
         if !custos_ingest::http::is_source_name(&raw.name) {
             bail!("{place}: the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
         }
-        let kind = raw.kind.as_deref().map_or(Ok(standard), str::parse);
+        let kind = types.of(raw.kind.as_deref());
         let kind = kind.with_context(|| place.clone())?;
         // Types go by the name alone.
-        if types.insert(raw.name.clone(), kind).is_some() {
+        if types.all.insert(raw.name.clone(), kind).is_some() {
             bail!("{place}: the name stands twice among the port, its tokens and its webhooks");
         }
         raw.check(below).context(place)

@@ -34,6 +34,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) rules: Rules,
     #[serde(default)]
+    pub(super) mappings: Mappings,
+    #[serde(default)]
     pub(super) keys: Keys,
     #[serde(default)]
     pub(super) protect: Protect,
@@ -196,6 +198,13 @@ pub(super) struct IntakeToken {
     pub(super) sha256: String,
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mappings {
+    #[serde(default)]
+    pub(super) folders: Vec<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]

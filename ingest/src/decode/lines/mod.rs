@@ -10,6 +10,8 @@ mod leef;
 mod netfilter;
 mod pairs;
 
+pub(super) use pairs::quoted;
+
 use super::{
     fields::{add, add_all, is_usable},
     time::SourceTime,
@@ -18,9 +20,9 @@ use custos_event::{FieldId, FieldTable, ParsedEvent, ValueRef, ecs};
 use std::{net::IpAddr, sync::Arc};
 
 /// A line has some dozens of keys; who sends more makes them up.
-const KEYS_MAX: usize = 512;
+pub(super) const KEYS_MAX: usize = 512;
 /// A name longer than this is no key.
-const KEY_BYTES_MAX: usize = 64;
+pub(super) const KEY_BYTES_MAX: usize = 64;
 
 /// What a line was, and its own time if it has one.
 pub(super) struct Told {

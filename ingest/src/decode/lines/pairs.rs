@@ -115,7 +115,7 @@ impl<'t> Iterator for Pairs<'t> {
 }
 
 /// Up to the closing quote, escapes of it and of `\` taken off; a text that was cut goes to its end.
-fn quoted(text: &str, quote: u8) -> (Cow<'_, str>, &str) {
+pub(in crate::decode) fn quoted(text: &str, quote: u8) -> (Cow<'_, str>, &str) {
     let mut escaped = false;
     let mut has_escapes = false;
     for (at, byte) in text.bytes().enumerate() {

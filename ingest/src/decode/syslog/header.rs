@@ -5,14 +5,14 @@ use crate::decode::time::{SourceTime, iso, iso_prefix, without_year};
 use custos_event::{ParsedEvent, Timestamp, ValueRef, ecs};
 
 #[derive(Debug, Default)]
-pub(super) struct Header<'a> {
+pub(in crate::decode) struct Header<'a> {
     priority: Option<u16>,
-    pub(super) time: Option<SourceTime>,
+    pub(in crate::decode) time: Option<SourceTime>,
     host: Option<&'a str>,
-    pub(super) program: Option<&'a str>,
+    pub(in crate::decode) program: Option<&'a str>,
     process: Option<&'a str>,
     message_id: Option<&'a str>,
-    pub(super) message: &'a str,
+    pub(in crate::decode) message: &'a str,
 }
 
 /// Whether a line begins as syslog does: a priority, or a time of one of its two forms.
@@ -28,7 +28,7 @@ pub(crate) fn looks_like(raw: &[u8]) -> bool {
 
 impl<'a> Header<'a> {
     /// Reads what is there; a line without any of it is all message.
-    pub(super) fn parse(text: &'a str, received: Timestamp, year: Option<i16>) -> Self {
+    pub(in crate::decode) fn parse(text: &'a str, received: Timestamp, year: Option<i16>) -> Self {
         let (priority, rest) = match priority(text) {
             Some((priority, rest)) => (Some(priority), rest),
             None => (None, text),
@@ -92,7 +92,7 @@ impl<'a> Header<'a> {
     }
 
     /// Beside a message that has fields of its own: what it does not say of host and program.
-    pub(super) fn add_missing_to(&self, event: &mut ParsedEvent) {
+    pub(in crate::decode) fn add_missing_to(&self, event: &mut ParsedEvent) {
         if event.get(ecs::HOST_NAME).is_none() {
             add_some(event, ecs::HOST_NAME, self.host);
         }
@@ -102,7 +102,7 @@ impl<'a> Header<'a> {
         add_some(event, ecs::SYSLOG_APPNAME, self.program);
     }
 
-    pub(super) fn add_to(&self, event: &mut ParsedEvent) {
+    pub(in crate::decode) fn add_to(&self, event: &mut ParsedEvent) {
         if let Some(priority) = self.priority {
             let number = |field, number: u16| (field, ValueRef::Int(number.into()));
             for (field, value) in [

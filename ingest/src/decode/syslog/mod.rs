@@ -22,6 +22,18 @@ pub(super) fn looks_like(raw: &[u8]) -> bool {
     header::looks_like(raw) || lines::looks_like(raw)
 }
 
+/// What stands before the message of a line, where there is any of it.
+pub(super) fn header(text: &str, received: Timestamp, year: Option<i16>) -> Option<Header<'_>> {
+    let begins = header::looks_like(text.as_bytes());
+    begins.then(|| Header::parse(text, received, year))
+}
+
+/// The program whose line this is, by its header.
+pub(super) fn program(head: &str) -> Option<&str> {
+    // The time is not asked for, so that any year does.
+    header(head, Timestamp(0), Some(2_000))?.program
+}
+
 /// A name longer than this is no program's name.
 const PROGRAM_BYTES_MAX: usize = 48;
 

@@ -2,7 +2,6 @@
 
 use super::{report, report_unlinked};
 use crate::{
-    cli::ingest::source_type,
     clock::{Stopwatch, SystemClock},
     exit::{CommandResult, Failure, Outcome},
     memory,
@@ -16,7 +15,7 @@ use custos_event::{
     Clock as _, FieldTable, Flags, LogId, ParsedEvent, Partition, Position, Seq, Timestamp,
 };
 use custos_ingest::{
-    decode::{DecodeOptions, Decoder, SourceType},
+    decode::{DecodeOptions, Decoder},
     file::{self, Unit},
 };
 use serde::Serialize;
@@ -30,9 +29,12 @@ pub(in crate::cli) struct Run {
     /// Rule files, or folders of them; several may follow.
     #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
     rules: Vec<PathBuf>,
-    /// What the lines are; `auto` decides for each.
-    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = source_type)]
-    source: SourceType,
+    /// What the lines are, a type of Custos or the name of a mapping; `auto` decides for each.
+    #[arg(long, value_name = "TYPE", default_value = "auto")]
+    source: String,
+    /// Folders of mappings, which describe more formats; repeatable.
+    #[arg(long, value_name = "DIR")]
+    mappings: Vec<PathBuf>,
     /// Threads that evaluate; the output is the same for any number.
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -134,12 +136,11 @@ struct Worker {
 
 impl Worker {
     fn new(
-        source: SourceType,
+        options: DecodeOptions,
         table: &Arc<FieldTable>,
         ruleset: &Arc<Ruleset>,
         received: Timestamp,
     ) -> Self {
-        let options = DecodeOptions::new(source, "rules run".into()).without_protection();
         Self {
             decoder: Decoder::new(Arc::clone(table), options),
             engine: Engine::new(Arc::clone(ruleset)),
@@ -210,6 +211,10 @@ impl Run {
             return Err(Failure::usage(anyhow!("--threads 0: at least one is needed")));
         }
         let loading = Stopwatch::start();
+        let mappings = crate::mappingfiles::read(&self.mappings).map_err(Failure::usage)?;
+        let source = mappings.source_type(&self.source).map_err(Failure::usage)?;
+        let options = DecodeOptions::new(source, "rules run".into());
+        let options = options.without_protection().with_mappings(mappings);
         let files = rulefiles::read(&self.rules).map_err(Failure::usage)?;
         let rejected: Vec<&RuleFile> = files.iter().filter(|file| !file.accepted()).collect();
         for file in &rejected {
@@ -236,9 +241,9 @@ impl Run {
             stats: &mut stats,
         };
         let read = if self.threads == 1 {
-            self.run_here(&table, &mut sink)
+            self.run_here(options, &table, &mut sink)
         } else {
-            self.run_on_threads(&table, &mut sink)
+            self.run_on_threads(&options, &table, &mut sink)
         };
         sink.output.flush()?;
         sink.say_incomplete();
@@ -250,13 +255,23 @@ impl Run {
         Ok(Outcome::findings_if(self.strict && invalid > 0))
     }
 
-    fn run_here(&self, table: &Arc<FieldTable>, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        let mut worker = Worker::new(self.source, table, sink.ruleset, sink.received);
+    fn run_here(
+        &self,
+        options: DecodeOptions,
+        table: &Arc<FieldTable>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let mut worker = Worker::new(options, table, sink.ruleset, sink.received);
         self.each_chunk(|chunk| sink.take(&worker.work(chunk)))
     }
 
     /// Chunk n goes to thread n modulo N and is fetched from there again, which keeps the order.
-    fn run_on_threads(&self, table: &Arc<FieldTable>, sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn run_on_threads(
+        &self,
+        options: &DecodeOptions,
+        table: &Arc<FieldTable>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
         std::thread::scope(|scope| {
             let (ruleset, received) = (Arc::clone(sink.ruleset), sink.received);
             let mut lanes = Vec::with_capacity(self.threads);
@@ -264,7 +279,7 @@ impl Run {
                 // Two chunks waiting on each side keep a thread busy while the order is awaited.
                 let (give, take) = mpsc::sync_channel::<Chunk>(2);
                 let (answer, answers) = mpsc::sync_channel::<Found>(2);
-                let mut worker = Worker::new(self.source, table, &ruleset, received);
+                let mut worker = Worker::new(options.clone(), table, &ruleset, received);
                 scope.spawn(move || {
                     let mut found = take.into_iter().map(|chunk| worker.work(chunk));
                     found.try_for_each(|found| answer.send(found))

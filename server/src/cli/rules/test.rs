@@ -15,7 +15,7 @@ use custos_detect::{
     rulebook::needed,
 };
 use custos_event::{FieldTable, Flags, LogId, Partition, Position, RuleId, Seq};
-use custos_ingest::decode::{DecodeOptions, Decoder, SourceType};
+use custos_ingest::decode::{DecodeOptions, Decoder, Mappings};
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
@@ -27,6 +27,9 @@ pub(in crate::cli) struct Test {
     /// A rule without cases fails too.
     #[arg(long)]
     strict: bool,
+    /// Folders of mappings, which describe more formats; repeatable.
+    #[arg(long, value_name = "DIR")]
+    mappings: Vec<PathBuf>,
     /// Rule files, or folders of them.
     #[arg(required = true, value_name = "DIR")]
     roots: Vec<PathBuf>,
@@ -64,10 +67,11 @@ impl Test {
     /// Exit code 1 where a rule does not hold, or stands its cases otherwise.
     pub(super) fn run(self) -> CommandResult {
         let files = rulefiles::read(&self.roots).map_err(Failure::usage)?;
+        let mappings = crate::mappingfiles::read(&self.mappings).map_err(Failure::usage)?;
         let all: Vec<Rule> = files.iter().flat_map(|file| file.parsed.rules.clone()).collect();
         let (mut sums, mut output) = (Sums::default(), Output::new());
         for file in &files {
-            let verdict = verdict(file, &all)?;
+            let verdict = verdict(file, &all, &mappings)?;
             sums.files += 1;
             let cases = verdict.fires + verdict.near_misses;
             sums.cases += cases;
@@ -105,7 +109,7 @@ fn say(file: &RuleFile, verdict: &Verdict) {
     }
 }
 
-fn verdict(file: &RuleFile, all: &[Rule]) -> Result<Verdict, Failure> {
+fn verdict(file: &RuleFile, all: &[Rule], mappings: &Arc<Mappings>) -> Result<Verdict, Failure> {
     let own = &file.parsed.rules;
     let mut verdict = Verdict {
         file: file.path.display().to_string(),
@@ -131,7 +135,7 @@ fn verdict(file: &RuleFile, all: &[Rule]) -> Result<Verdict, Failure> {
             Ok(cases) => {
                 verdict.fires = cases.cases.iter().filter(|case| case.fires).count();
                 verdict.near_misses = cases.cases.len() - verdict.fires;
-                for (line, message) in try_all(own, all, &cases) {
+                for (line, message) in try_all(own, all, &cases, mappings) {
                     verdict.faults.push(Fault { file: name.clone(), line, message });
                 }
             }
@@ -142,8 +146,14 @@ fn verdict(file: &RuleFile, all: &[Rule]) -> Result<Verdict, Failure> {
 }
 
 /// The cases that went otherwise, by their lines.
-fn try_all(own: &[Rule], all: &[Rule], cases: &Cases) -> Vec<(u32, String)> {
-    let Ok(source) = of_name(&cases.source) else {
+fn try_all(
+    own: &[Rule],
+    all: &[Rule],
+    cases: &Cases,
+    mappings: &Arc<Mappings>,
+) -> Vec<(u32, String)> {
+    let source = if cases.source.is_empty() { "auto" } else { &cases.source };
+    let Ok(source) = mappings.source_type(source) else {
         return vec![(1, format!("unknown source '{}'", cases.source))];
     };
     let ids: BTreeSet<&RuleId> = own.iter().map(|rule| &rule.id).collect();
@@ -155,16 +165,13 @@ fn try_all(own: &[Rule], all: &[Rule], cases: &Cases) -> Vec<(u32, String)> {
     let mut faults = Vec::new();
     for case in &cases.cases {
         let options = DecodeOptions::new(source, "rules test".into()).without_protection();
+        let options = options.with_mappings(Arc::clone(mappings));
         let decoder = Decoder::new(Arc::clone(&table), options);
         if let Some(message) = try_one(case, decoder, Watch::new(Arc::clone(&ruleset)), &ids) {
             faults.push((case.line, message));
         }
     }
     faults
-}
-
-fn of_name(source: &str) -> Result<SourceType, String> {
-    crate::cli::ingest::source_type(if source.is_empty() { "auto" } else { source })
 }
 
 /// What is wrong with how one case went.
