@@ -24,7 +24,7 @@ fn each_of_ours_has_cases_and_stands_them() -> Result<()> {
     Ok(())
 }
 
-const MAPPING: &str = r#"name: gate
+const MAPPING: &str = r"name: gate
 title: A parking gate
 match: {pattern: '^GATE '}
 pattern: '^GATE (?<time>\S+) (?<verdict>PASS|DENY) plate=(?<plate>\S+) from (?<panel>\S+)'
@@ -33,7 +33,7 @@ fields:
   source.ip: panel
   event.outcome: {from: verdict, values: {PASS: success, DENY: failure}}
 constants: {event.category: physical_access}
-"#;
+";
 
 const LINES: &str = "GATE 1794301200 DENY plate=B-XY-77 from 10.9.0.4\nGATE 1794301201 PASS plate=B-XY-78 from 10.9.0.4\n";
 
