@@ -86,7 +86,6 @@ fn sources(rule: &Rule) -> Vec<EventSource> {
 
 /// Where correlations among `all` count rules that mind what is new: they count all that these match.
 fn counted_all(text: &str, own: &[Rule], all: &[Rule]) -> Vec<Problem> {
-    let minds = |rule: &&Rule| rule.first_seen.is_some() || rule.velocity.is_some();
     let counting = |rule: &Rule| {
         all.iter().find(|it| it.counted().any(|name| rule.is_called(name))).map(|it| &it.title)
     };
@@ -97,7 +96,10 @@ fn counted_all(text: &str, own: &[Rule], all: &[Rule]) -> Vec<Problem> {
         );
         at(text, key, message)
     };
-    own.iter().filter(minds).filter_map(|rule| Some(say(rule, counting(rule)?))).collect()
+    own.iter()
+        .filter(|rule| rule.minds_the_past())
+        .filter_map(|rule| Some(say(rule, counting(rule)?)))
+        .collect()
 }
 
 fn unknown_fields(

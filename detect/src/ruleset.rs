@@ -114,9 +114,10 @@ impl Ruleset {
         &self.links
     }
 
-    /// Whether a match of this rule is an alert of its own, and not only counted by correlations.
+    /// Whether a match of this rule is by itself an alert: it is not only counted by correlations, and it does not
+    /// take a memory to tell whether it is new or impossible.
     pub fn is_aloud(&self, rule: RuleIndex) -> bool {
-        !self.links.is_silent(rule)
+        !self.links.is_silent(rule) && !self.rule(rule).minds_the_past()
     }
 
     /// Whether some rule among `matched` has exceptions, which ask for the whole event.

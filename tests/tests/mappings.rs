@@ -64,7 +64,7 @@ fn a_file_in_a_folder_is_all_that_a_new_format_needs() -> Result<()> {
     ensure!(told["stored"] == 2 && told["rejected"] == 0, "{told}");
     let query = "gate.plate:B-XY-77 and event.outcome:failure and source.ip:10.9.0.4";
     let found = custos(&[&"search", &"--json", &"--data", &data, &query])?.done()?.json()?;
-    ensure!(found.len() == 1 && found[0]["decoder"]["name"] == "gate", "{found:?}");
+    ensure!(found.len() == 1 && found[0]["fields"]["event.module"] == "gate", "{found:?}");
     Ok(())
 }
 

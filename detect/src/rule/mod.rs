@@ -119,6 +119,11 @@ impl Rule {
         rules.iter().map(|reference| reference.name.as_str())
     }
 
+    /// Whether it takes what was seen before to tell whether a match is raised.
+    pub fn minds_the_past(&self) -> bool {
+        self.first_seen.is_some() || self.velocity.is_some()
+    }
+
     /// The fields whose values its `custos:` block minds.
     pub(crate) fn minded(&self) -> impl Iterator<Item = &str> {
         let first_seen = self.first_seen.iter().flat_map(|it| it.by.iter().chain(&it.value));

@@ -178,19 +178,19 @@ impl Worker {
         if !matched.is_empty() && ruleset.correlates() {
             return false;
         }
-        found.matches.extend(matched.iter().map(|rule| (line, *rule)));
+        let aloud = matched.iter().filter(|rule| ruleset.is_aloud(**rule));
+        found.matches.extend(aloud.map(|rule| (line, *rule)));
         true
     }
 
     fn evaluate(&mut self, line: u64, event: &ParsedEvent, found: &mut Found) {
         let Self { engine, ruleset, .. } = self;
         let matched = engine.evaluate(event);
-        if !ruleset.correlates() {
-            found.matches.extend(matched.iter().map(|rule| (line, *rule)));
-            return;
-        }
         let aloud = matched.iter().filter(|rule| ruleset.is_aloud(**rule));
         found.matches.extend(aloud.map(|rule| (line, *rule)));
+        if !ruleset.correlates() {
+            return;
+        }
         let mut own = Vec::new();
         hits(ruleset, event, matched, &mut own);
         found.hits.extend(own.into_iter().map(|hit| (line, hit)));
