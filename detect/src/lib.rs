@@ -14,6 +14,7 @@ mod engine;
 pub mod entity;
 pub mod explain;
 pub mod fields;
+mod judge;
 pub mod lint;
 pub mod logsource;
 pub mod memory;

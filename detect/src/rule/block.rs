@@ -11,6 +11,9 @@ use custos_event::time::NANOS_PER_SEC;
 /// Alike in more fields than these is hardly alike.
 const FIELDS_MAX: usize = 8;
 
+/// Why a rule that correlations count has none: they count all that it matches.
+pub(super) const NOT_COUNTED: &str = "have it in a rule that the correlation does not count";
+
 /// A block while it is read, and what is wrong with it.
 pub(super) struct Block<'n> {
     name: &'static str,

@@ -1,6 +1,10 @@
 //! What is new or rare, in a rule's `custos:` block: of all matches only those whose values were not seen before.
 
-use super::{Problem, block::Block, yaml::Node};
+use super::{
+    Problem,
+    block::{Block, NOT_COUNTED},
+    yaml::Node,
+};
 use custos_event::time::NANOS_PER_SEC;
 use std::fmt;
 
@@ -29,8 +33,7 @@ pub(crate) struct FirstSeen {
 
 /// That of a rule's document.
 pub(super) fn read(document: &Node) -> Result<Option<FirstSeen>, Vec<Problem>> {
-    let because = "have it in a rule that the correlation does not count";
-    let Some(mut block) = Block::find(document, "first_seen", because, &KEYS)? else {
+    let Some(mut block) = Block::find(document, "first_seen", NOT_COUNTED, &KEYS)? else {
         return Ok(None);
     };
     let value = block.some_fields("value");

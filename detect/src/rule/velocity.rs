@@ -1,6 +1,10 @@
 //! Impossible travel, in a rule's `custos:` block: of all matches only those that are too far from the one before.
 
-use super::{Problem, block::Block, yaml::Node};
+use super::{
+    Problem,
+    block::{Block, NOT_COUNTED},
+    yaml::Node,
+};
 
 const KEYS: [&str; 4] = ["by", "place", "above_kmh", "within"];
 /// A start reads the log again for as long as a place is remembered.
@@ -26,8 +30,7 @@ pub(crate) struct Velocity {
 
 /// That of a rule's document.
 pub(super) fn read(document: &Node) -> Result<Option<Velocity>, Vec<Problem>> {
-    let because = "have it in a rule that the correlation does not count";
-    let Some(mut block) = Block::find(document, "velocity", because, &KEYS)? else {
+    let Some(mut block) = Block::find(document, "velocity", NOT_COUNTED, &KEYS)? else {
         return Ok(None);
     };
     let by = block.some_fields("by");
