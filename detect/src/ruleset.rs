@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Raised whenever the same rules may give other alerts for the same event.
-pub const ENGINE_VERSION: u32 = 3;
+pub const ENGINE_VERSION: u32 = 4;
 
 /// A rule's place in its ruleset; the places are in the order of the rules' ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

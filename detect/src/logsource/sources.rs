@@ -69,6 +69,7 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("google_workspace.admin", source("gcp", &["google_workspace.admin"], &[])),
     ("google_workspace.login", source("gcp", &["google_workspace.login"], &[])),
     ("gophish.event", source("gophish", &["event"], &[])),
+    ("haproxy.log", source("haproxy", &["haproxy"], &[])),
     ("keycloak.admin", source("keycloak", &["admin"], &[])),
     ("keycloak.event", source("keycloak", &["event"], &[])),
     ("kubernetes.audit", source("kubernetes", &["audit"], &["application"])),
@@ -100,7 +101,9 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("okta.system", source("okta", &["okta"], &[])),
     ("onelogin.events", source("onelogin", &["onelogin.events"], &[])),
     ("opencanary.application", source("opencanary", &[], &["application"])),
+    ("openvpn.log", source("openvpn", &["openvpn"], &[])),
     ("pfsense.filterlog", source("pfsense", &["filterlog"], &["firewall"])),
+    ("postgresql.log", source("postgresql", &["postgresql"], &["database"])),
     ("slack.audit", source("slack", &["audit"], &[])),
     ("suricata.eve", SURICATA),
     ("syslog", source("linux", &["syslog"], &[])),
@@ -146,6 +149,10 @@ mod tests {
         assert_eq!(dataset("linux.something").services, ["syslog"]);
         assert_eq!(dataset("netfilter.log").categories, ["firewall"]);
         assert_eq!(dataset("keycloak.admin").product, "keycloak");
+        // Those of the mappings that come with Custos.
+        assert_eq!(dataset("haproxy.log").product, "haproxy");
+        assert_eq!(dataset("openvpn.log").services, ["openvpn"]);
+        assert_eq!(dataset("postgresql.log").categories, ["database"]);
         assert_eq!(dataset("moon.phase"), EventSource::default());
     }
 }
