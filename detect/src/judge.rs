@@ -94,8 +94,8 @@ impl Judge<'_> {
         let matched = Matched {
             selection: "velocity".to_owned(),
             field: asks.place.clone(),
-            pattern: format!("above {} km/h", asks.above_kmh),
-            value: format!("{:.0} km/h: {} to {}, {:.0} km", way.kmh, way.from, way.to, way.km),
+            pattern: format!("> {} km/h", asks.above_kmh),
+            value: format!("{:.0} km/h: {} → {}, {:.0} km", way.kmh, way.from, way.to, way.km),
         };
         Some(vec![matched])
     }

@@ -80,7 +80,7 @@ fn a_value_is_new_once_for_each_whose_values_were_learned() {
         .collect();
     let expected = [
         ("s", "f", "'a'", "a"),
-        ("first_seen", "country", "at most 1 time in 30d", "KP"),
+        ("first_seen", "country", "≤ 1 / 30d", "KP"),
         ("by", "user", "", "Mia"),
     ];
     assert_eq!(shown, expected);
@@ -195,8 +195,8 @@ fn nobody_is_in_two_places_at_once() {
     let event = line.event_at(HOUR, "mia", new_york);
     let alerts = line.show(HOUR, &event);
     let why = alerts[0].matched.last().unwrap();
-    assert_eq!((why.selection.as_str(), why.pattern.as_str()), ("velocity", "above 900 km/h"));
-    assert_eq!(why.value, "6478 km/h: 52.39,13.06 to 40.71,-74.00, 6370 km");
+    assert_eq!((why.selection.as_str(), why.pattern.as_str()), ("velocity", "> 900 km/h"));
+    assert_eq!(why.value, "6478 km/h: 52.39,13.06 → 40.71,-74.00, 6370 km");
     assert_eq!(line.is_at(HOUR + 1, "li", berlin), 0, "another");
     assert_eq!(line.is_at(10 * HOUR, "mia", berlin), 0, "in nine hours one can fly");
     assert_eq!(line.is_at(9 * HOUR, "mia", new_york), 1, "an event that comes late");

@@ -47,6 +47,7 @@ pub(super) fn read(document: &Node) -> Result<Option<FirstSeen>, Vec<Problem>> {
     block.done(FirstSeen { value, by, remember, learn, at_most })
 }
 
+/// In no language: it stands in alerts.
 impl fmt::Display for FirstSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secs = self.remember / NANOS_PER_SEC;
@@ -55,11 +56,6 @@ impl fmt::Display for FirstSeen {
             secs if secs % 3_600 == 0 => (secs / 3_600, 'h'),
             secs => (secs, 's'),
         };
-        write!(
-            f,
-            "at most {} time{} in {count}{unit}",
-            self.at_most,
-            if self.at_most == 1 { "" } else { "s" }
-        )
+        write!(f, "≤ {} / {count}{unit}", self.at_most)
     }
 }
