@@ -3,9 +3,10 @@
 
 use crate::{
     alert::{self, alert},
+    baseline::Amount,
     correlate::{Firings, hit},
-    memory::{Found, Memory},
-    rule::{FirstSeen, Rule, Velocity, pattern::fold},
+    memory::{Found, Memory, usual_key},
+    rule::{Baseline, FirstSeen, Rule, Velocity, pattern::fold},
     ruleset::{RuleIndex, Ruleset},
     suppress::{Match, Suppressing},
     travel::{Place, Travels},
@@ -31,12 +32,12 @@ impl Judge<'_> {
     /// an alert before holds it back.
     pub(crate) fn alert(&self, rule: RuleIndex, before: &mut Before<'_>) -> Option<Alert> {
         let own = self.ruleset.rule(rule);
-        let (travelled, is_new) = (
+        let minds = [
             own.velocity.as_ref().map(|asks| self.travelled((rule, asks), before.travels)),
             own.first_seen.as_ref().map(|asks| self.is_new(own, asks, before.memory)),
-        );
-        let also: Vec<_> =
-            travelled.into_iter().chain(is_new).collect::<Option<Vec<_>>>()?.concat();
+            own.baseline.as_ref().map(|asks| self.is_unusual(own, asks, before.memory)),
+        ];
+        let also = minds.into_iter().flatten().collect::<Option<Vec<_>>>()?.concat();
         let (time, position) = (self.seen.event.header.time, self.seen.position);
         let raise = || {
             let mut alert = alert(own, position, self.seen.event, self.ruleset.table());
@@ -60,9 +61,14 @@ impl Judge<'_> {
         &self,
         rule: RuleIndex,
         firings: &Firings,
-        (suppressing, travels): (&mut Suppressing, &mut Travels),
+        Before { suppressing, travels, memory }: &mut Before<'_>,
     ) {
         let own = self.ruleset.rule(rule);
+        if let Some(asks) =
+            own.baseline.as_ref().filter(|_| memory.baselines.recounts(self.seen.clock))
+        {
+            self.is_unusual(own, asks, memory);
+        }
         if let Some(asks) = &own.velocity {
             self.travelled((rule, asks), travels);
         }
@@ -91,13 +97,9 @@ impl Judge<'_> {
         let who = hit::key(self.ruleset, event, &asks.by)?;
         let place = Place::of(event, self.ruleset.table(), &asks.place)?;
         let way = travels.take((rule, asks), &who, (place, self.seen.at()))?;
-        let matched = Matched {
-            selection: "velocity".to_owned(),
-            field: asks.place.clone(),
-            pattern: format!("> {} km/h", asks.above_kmh),
-            value: format!("{:.0} km/h: {} → {}, {:.0} km", way.kmh, way.from, way.to, way.km),
-        };
-        Some(vec![matched])
+        let pattern = format!("> {} km/h", asks.above_kmh);
+        let value = format!("{:.0} km/h: {} → {}, {:.0} km", way.kmh, way.from, way.to, way.km);
+        Some(vec![matched("velocity", &asks.place, &pattern, &value)])
     }
 
     /// Notes the values of a match; what says that they are new, if they are.
@@ -105,9 +107,7 @@ impl Judge<'_> {
         let event = self.seen.event;
         let of = |fields: &[String]| hit::group(self.ruleset, event, fields);
         let (by, value) = (of(&asks.by)?, of(&asks.value)?);
-        let kept = |value: &String| (self.seen.kept)(value).unwrap_or_else(|| fold(value));
-        let (kept_by, kept_value): (Vec<_>, Vec<_>) =
-            (by.iter().map(kept).collect(), value.iter().map(kept).collect());
+        let (kept_by, kept_value) = (self.kept(&by), self.kept(&value));
         let found = Found {
             rule: &rule.id,
             asks,
@@ -116,17 +116,54 @@ impl Judge<'_> {
             at: self.seen.at(),
             position: self.seen.position,
         };
-        let matched = |selection: &str, field: &String, pattern: &str, value: &String| Matched {
-            selection: selection.to_owned(),
-            field: field.clone(),
-            pattern: pattern.to_owned(),
-            value: value.clone(),
-        };
         memory.is_new(&found).then(|| {
             let asked = asks.to_string();
-            let by = asks.by.iter().zip(&by).map(|(field, it)| matched("by", field, "", it));
             let value = asks.value.iter().zip(&value);
-            value.map(|(field, it)| matched("first_seen", field, &asked, it)).chain(by).collect()
+            let new = value.map(|(field, it)| matched("first_seen", field, &asked, it));
+            new.chain(of_whom(&asks.by, &by)).collect()
         })
     }
+
+    /// Counts a match; what says that it is more than usual, if it makes it so.
+    fn is_unusual(
+        &self,
+        rule: &Rule,
+        asks: &Baseline,
+        memory: &mut Memory,
+    ) -> Option<Vec<Matched>> {
+        let event = self.seen.event;
+        let by = hit::group(self.ruleset, event, &asks.by)?;
+        let amount =
+            asks.sum.as_ref().map_or(Some(1.0), |sum| hit::number(self.ruleset, event, sum));
+        let amount = Amount {
+            rule: &rule.id,
+            asks,
+            key: usual_key(&rule.id, asks, &self.kept(&by)),
+            at: self.seen.at(),
+            position: self.seen.position,
+            // What is taken back does not make room for more.
+            more: amount.filter(|it| *it > 0.0)?,
+        };
+        let unusual = memory.baselines.take(&amount)?;
+        let field = asks.sum.as_deref().unwrap_or("count");
+        let pattern = asks.pattern(unusual.usual);
+        let total = matched("baseline", field, &pattern, &unusual.total.to_string());
+        Some([total].into_iter().chain(of_whom(&asks.by, &by)).collect())
+    }
+
+    /// Values as they are kept: what is somebody's in its sealed form.
+    fn kept(&self, values: &[String]) -> Vec<String> {
+        let kept = |value: &String| (self.seen.kept)(value).unwrap_or_else(|| fold(value));
+        values.iter().map(kept).collect()
+    }
+}
+
+/// Whose values these are.
+fn of_whom<'a>(fields: &'a [String], values: &'a [String]) -> impl Iterator<Item = Matched> {
+    fields.iter().zip(values).map(|(field, value)| matched("by", field, "", value))
+}
+
+fn matched(selection: &str, field: &str, pattern: &str, value: &str) -> Matched {
+    let [selection, field, pattern, value] = [selection, field, pattern, value].map(str::to_owned);
+    Matched { selection, field, pattern, value }
 }

@@ -7,6 +7,7 @@
 //! (what a rule is held against).
 
 pub mod alert;
+mod baseline;
 pub mod cases;
 mod compile;
 pub mod correlate;
@@ -27,6 +28,7 @@ mod travel;
 pub mod watch;
 
 pub use alert::alert;
+pub use baseline::Missed;
 pub use correlate::{Correlator, Fired, Firings, Hit, Incomplete, link::problems};
 pub use engine::Engine;
 pub use explain::explain;

@@ -90,7 +90,11 @@ fn counted_all(text: &str, own: &[Rule], all: &[Rule]) -> Vec<Problem> {
         all.iter().find(|it| it.counted().any(|name| rule.is_called(name))).map(|it| &it.title)
     };
     let say = |rule: &Rule, by: &String| {
-        let key = if rule.first_seen.is_some() { "first_seen" } else { "velocity" };
+        let key = match rule {
+            Rule { first_seen: Some(_), .. } => "first_seen",
+            Rule { velocity: Some(_), .. } => "velocity",
+            _ => "baseline",
+        };
         let message = format!(
             "the correlation '{by}' counts all that this rule matches, and not only what '{key}' leaves"
         );

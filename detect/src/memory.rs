@@ -3,8 +3,11 @@
 //! It is what the journal's sightings say, no more: a value that is seen again changes nothing here unless that
 //! is worth a sighting. So a start that reads them goes on exactly where it was.
 
-use crate::rule::FirstSeen;
-use custos_event::{Position, RuleId, Sighting, Timestamp, ValueKey};
+use crate::{
+    baseline::{Baselines, Missed},
+    rule::{Baseline, FirstSeen},
+};
+use custos_event::{Counted, Position, RuleId, Sighting, Timestamp, ValueKey};
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,14 +25,18 @@ pub struct Memory {
     known: HashMap<ValueKey, Known>,
     learned: BTreeMap<RuleId, Learned>,
     values_max: usize,
+    pub(crate) baselines: Baselines,
 }
 
 /// What a rule has learned, as the journal is to have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Learned {
     seen: BTreeMap<ValueKey, Sighting>,
     /// Values of any rule that were forgotten to make room for these.
     pub forgotten: u64,
+    /// How much came of whom, as it stood when the turn began.
+    pub counted: Vec<Counted>,
+    pub missed: Missed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +68,14 @@ impl Default for Memory {
 impl Memory {
     /// For so many values.
     pub fn with_room(values_max: usize) -> Self {
-        Self { known: HashMap::new(), learned: BTreeMap::new(), values_max: values_max.max(1) }
+        let (known, learned, baselines) = Default::default();
+        Self { known, learned, values_max: values_max.max(1), baselines }
+    }
+
+    /// The same, with what is usual of so many.
+    #[must_use]
+    pub fn with_usual_of(self, known_max: usize) -> Self {
+        Self { baselines: Baselines::with_room(known_max), ..self }
     }
 
     /// Takes in what was told before.
@@ -70,13 +84,38 @@ impl Memory {
         self.keep(key, Known { since, last, count, by: None });
     }
 
-    /// How many values are known.
+    /// Takes in what was counted before.
+    pub fn recall_counted(&mut self, counted: &Counted) {
+        self.baselines.recall(counted);
+    }
+
+    /// After a start, before the log is recalled: what was told ends where the turn of `clock`, of the last commit that
+    /// was evaluated, began.
+    pub fn resume(&mut self, clock: Timestamp) {
+        self.baselines.resume(clock);
+    }
+
+    /// The log was recalled.
+    pub fn resumed(&mut self) {
+        self.baselines.resumed();
+    }
+
+    /// A commit of this time comes next: once in ten minutes what was counted is to be told.
+    pub fn turn(&mut self, clock: Timestamp) {
+        for (rule, (counted, missed)) in self.baselines.turn(clock) {
+            let learned = self.learned.entry(rule).or_default();
+            learned.counted.extend(counted);
+            learned.missed.add(missed);
+        }
+    }
+
+    /// How many values are known, and of how many what is usual.
     pub fn len(&self) -> usize {
-        self.known.len()
+        self.known.len() + self.baselines.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.len() == 0
     }
 
     /// What was learned since this was last asked, by rule.
@@ -149,25 +188,40 @@ impl Learned {
     pub fn extend(&mut self, later: Self) {
         self.seen.extend(later.seen);
         self.forgotten += later.forgotten;
+        self.counted.extend(later.counted);
+        self.missed.add(later.missed);
     }
 }
 
 impl Found<'_> {
     /// Of the value, or of whose it is alone.
     fn key(&self, of_value: bool) -> ValueKey {
-        let mut hash = Sha256::new();
-        let mut part = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
-        };
-        part(&self.rule.0);
-        part(if of_value { "value" } else { "by" });
         let names = self.asks.by.iter().chain(&self.asks.value);
-        names.chain(self.by).for_each(|text| part(text));
-        self.value.iter().filter(|_| of_value).for_each(|text| part(text));
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&digest[..16]);
-        ValueKey(half)
+        let values = self.value.iter().filter(|_| of_value);
+        let texts = names.chain(self.by).chain(values);
+        key_of((self.rule, if of_value { "value" } else { "by" }), texts)
     }
+}
+
+/// Under what it is kept how much came of somebody.
+pub(crate) fn usual_key(rule: &RuleId, asks: &Baseline, by: &[String]) -> ValueKey {
+    let every = asks.every_secs.to_string();
+    let sum = asks.sum.clone().unwrap_or_default();
+    let asked = [every, sum];
+    key_of((rule, "baseline"), asked.iter().chain(&asks.by).chain(by))
+}
+
+fn key_of<'t>((rule, kind): (&RuleId, &str), texts: impl Iterator<Item = &'t String>) -> ValueKey {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    part(&rule.0);
+    part(kind);
+    texts.for_each(|text| part(text));
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    ValueKey(half)
 }

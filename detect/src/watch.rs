@@ -2,6 +2,7 @@
 
 use crate::{
     alert,
+    baseline::TURN,
     correlate::{Correlator, Fired, Firings, Hit, Incomplete, LATENESS, hit},
     engine::Engine,
     judge::{Before, Judge},
@@ -94,12 +95,15 @@ impl Watch {
     }
 
     /// Takes in an event that was seen before: its alerts are in the journal, and `firings` has them.
-    pub fn recall(&mut self, seen: &Seen<'_>, firings: &Firings) {
+    /// `memory` counts again what the journal does not have of it.
+    pub fn recall(&mut self, seen: &Seen<'_>, memory: &mut Memory, firings: &Firings) {
         let Seen { position, clock, event, .. } = *seen;
         let matched = self.engine.evaluate(event);
         let judge = Judge { ruleset: &self.ruleset, seen };
+        let (suppressing, travels) = (&mut self.suppressing, &mut self.travels);
+        let mut before = Before { suppressing, travels, memory };
         for rule in matched {
-            judge.recall(*rule, firings, (&mut self.suppressing, &mut self.travels));
+            judge.recall(*rule, firings, &mut before);
         }
         self.hits.clear();
         hit::hits(&self.ruleset, event, matched, &mut self.hits);
@@ -109,13 +113,14 @@ impl Watch {
     }
 
     /// How far back in log time, in nanoseconds, events have to be recalled after a start; `None` when no
-    /// correlation runs, no rule suppresses and none minds impossible travel.
+    /// correlation runs, no rule suppresses and none minds impossible travel or what is usual.
     pub fn reach(&self) -> Option<i64> {
         let of_rule = |rule: &Rule| {
             let suppress = rule.suppress.as_ref().map(|it| it.within);
             // An event may have happened some time before the log had it.
             let velocity = rule.velocity.as_ref().map(|it| it.within.saturating_add(LATENESS));
-            suppress.max(velocity)
+            let baseline = rule.baseline.as_ref().map(|_| TURN);
+            suppress.max(velocity).max(baseline)
         };
         self.ruleset.rules().iter().filter_map(of_rule).max().max(self.correlator.reach())
     }

@@ -446,7 +446,8 @@ proptest! {
             let mut again = watch();
             let from = clock(died).0 - again.reach().unwrap();
             for nth in (0..=died).filter(|nth| clock(*nth).0 >= from) {
-                again.recall(&Seen::new(position(nth as u64), clock(nth), &events[nth]), &firings);
+                let seen = Seen::new(position(nth as u64), clock(nth), &events[nth]);
+                again.recall(&seen, &mut Memory::default(), &firings);
             }
             for nth in died + 1..events.len() {
                 run(&mut again, nth, &mut alerts);

@@ -4,63 +4,10 @@
 
 mod common;
 
-use common::{Bench, at, rule, second, with};
-use custos_detect::{Firings, Memory, Ruleset, Seen, Watch, parse};
-use custos_event::{Alert, ParsedEvent, Shape, Sighting, ValueRef};
+use common::{DAY, HOUR, at, line::Line, rule, second, with};
+use custos_detect::{Memory, Ruleset, Seen, Watch, parse};
+use custos_event::{ParsedEvent, ValueRef};
 use std::sync::Arc;
-
-const HOUR: i64 = 3_600;
-const DAY: i64 = 24 * HOUR;
-
-struct Line {
-    bench: Bench,
-    ruleset: Arc<Ruleset>,
-    watch: Watch,
-    memory: Memory,
-    /// What the journal would have.
-    told: Vec<Sighting>,
-    seq: u64,
-}
-
-impl Line {
-    fn new(block: &str) -> Self {
-        let bench = Bench::new();
-        let ruleset = Arc::new(Ruleset::compile(&[rule(&with(block))], &bench.table));
-        let watch = Watch::new(Arc::clone(&ruleset));
-        Self { bench, ruleset, watch, memory: Memory::default(), told: Vec::new(), seq: 0 }
-    }
-
-    fn event(&mut self, secs: i64, fields: &str) -> ParsedEvent {
-        let json = format!(r#"{{"EventID":1,"Channel":"Security","f":"a",{fields}}}"#);
-        let mut event = self.bench.event(Shape::NxlogFlat, &json);
-        (event.header.time, event.header.received) = (second(secs), second(secs));
-        event
-    }
-
-    fn show(&mut self, secs: i64, event: &ParsedEvent) -> Vec<Alert> {
-        self.seq += 1;
-        let (position, mut alerts) = (at(self.seq), Vec::new());
-        let seen = Seen::new(position, second(secs), event);
-        self.watch.see(&seen, &mut self.memory, &mut alerts);
-        for learned in self.memory.learned().into_values() {
-            self.told.extend(learned.seen().cloned());
-        }
-        alerts
-    }
-
-    /// How many alerts an event raises.
-    fn see(&mut self, secs: i64, fields: &str) -> usize {
-        let event = self.event(secs, fields);
-        self.show(secs, &event).len()
-    }
-
-    /// As after a start: what was told is all that is known.
-    fn restart(&mut self) {
-        self.watch = Watch::new(Arc::clone(&self.ruleset));
-        self.memory = Memory::default();
-        self.told.iter().for_each(|sighting| self.memory.recall(sighting));
-    }
-}
 
 #[test]
 fn a_value_is_new_once_for_each_whose_values_were_learned() {
@@ -105,12 +52,13 @@ fn without_learning_the_first_value_of_all_is_raised_and_rare_ones_so_often() {
 fn a_value_that_keeps_coming_is_not_forgotten_and_told_seldom() {
     let mut line = Line::new("first_seen: {value: host, learn: 0, remember: 16h}");
     assert_eq!(line.see(0, r#""host":"h""#), 1);
-    let told = line.told.len();
+    let told = line.sightings();
     for minute in 1..(40 * 60) {
         assert_eq!(line.see(minute * 60, r#""host":"h""#), 0, "minute {minute}");
     }
     // Counted twice once, then of each of two keys a word an hour.
-    assert!((60..=84).contains(&(line.told.len() - told)), "{}", line.told.len() - told);
+    let told = line.sightings() - told;
+    assert!((60..=84).contains(&told), "{told}");
 }
 
 #[test]
@@ -219,9 +167,7 @@ fn a_place_is_recalled_after_a_start() {
     assert!(line.watch.reach() >= Some(12 * HOUR * 1_000_000_000));
     let event = line.event_at(0, "mia", (0.0, 0.0));
     line.show(0, &event);
-    line.watch = Watch::new(Arc::clone(&line.ruleset));
-    let firings = Firings::new(&line.ruleset);
-    line.watch.recall(&Seen::new(at(line.seq), second(0), &event), &firings);
+    line.restart();
     assert_eq!(line.is_at(HOUR, "mia", (60.0, 0.0)), 1);
 }
 

@@ -188,7 +188,8 @@ fn a_chain_goes_on_after_a_restart_at_any_event() {
         for (seq, (secs, event)) in events.iter().enumerate() {
             let clock = Timestamp::from_secs(*secs);
             if seq < cut {
-                after.recall(&Seen::new(position(seq), clock, event), &firings);
+                let seen = Seen::new(position(seq), clock, event);
+                after.recall(&seen, &mut Memory::default(), &firings);
             } else {
                 after.see(
                     &Seen::new(position(seq), clock, event),

@@ -97,8 +97,11 @@ fn a_restart_at_any_event_changes_nothing() {
                 line.watch = Watch::new(Arc::clone(&line.ruleset));
                 for (seen, fields) in fields_before(&users, seq) {
                     let event = line.event(secs(seen), &fields);
-                    line.watch
-                        .recall(&Seen::new(at(seen as u64), second(secs(seen)), &event), &firings);
+                    line.watch.recall(
+                        &Seen::new(at(seen as u64), second(secs(seen)), &event),
+                        &mut Memory::default(),
+                        &firings,
+                    );
                 }
             }
             raised.extend(line.see(seq as u64, secs(seq), fields));

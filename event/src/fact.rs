@@ -141,6 +141,18 @@ pub enum Fact {
         /// Values of any rule that were forgotten to make room for these.
         forgotten: u64,
     },
+    /// What rules that know what is usual have counted up to the beginning of a turn of ten minutes, as it then stood;
+    /// in the commit that completes `from..=to`, the first of a later turn among them.
+    BaselineCounted {
+        rule: RuleId,
+        from: CommitNo,
+        to: CommitNo,
+        counted: Vec<Counted>,
+        /// Of how many it was forgotten what is usual, to make room.
+        forgotten: u64,
+        /// Events that came when their stretch was no longer counted.
+        late: u64,
+    },
     /// Other bytes were found at an offset already stored: the topic was made anew, or lost data.
     SourceEpochOpened { cluster: String, topic: String, partition: i32, epoch: u32, offset: i64 },
     /// Records of a numbered source are gone before Custos could read them.
@@ -248,6 +260,18 @@ pub struct Sighting {
     pub last: Timestamp,
     /// How often it was seen, as far as that counts.
     pub count: u32,
+}
+
+/// How much of a rule's matches came of somebody on one day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    pub key: ValueKey,
+    /// Days since 1970, in UTC.
+    pub day: i32,
+    /// The most of one stretch of this day.
+    pub peak: f64,
+    /// The totals of its newest stretches, by their start in seconds since 1970.
+    pub totals: Vec<(i64, f64)>,
 }
 
 /// A rule's match, with what shows it.

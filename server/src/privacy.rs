@@ -6,7 +6,7 @@
 pub(crate) mod cases;
 
 use crate::config::Protect;
-use custos_detect::{Memory, Seen, Watch};
+use custos_detect::{Firings, Memory, Seen, Watch};
 use custos_event::{
     Alert, FieldTable, Header, ParsedEvent, Parser, Position, Shape, Timestamp, ValueRef, sealed,
 };
@@ -137,6 +137,19 @@ impl Opened {
         let kept = |value: &str| self.sealed(value);
         let seen = Seen { kept: &kept, ..Seen::new(position, clock, &self.event) };
         watch.see(&seen, memory, alerts);
+    }
+
+    /// Takes the event in again: it was shown before.
+    pub(crate) fn recall(
+        &self,
+        (position, clock): (Position, Timestamp),
+        watch: &mut Watch,
+        memory: &mut Memory,
+        firings: &Firings,
+    ) {
+        let kept = |value: &str| self.sealed(value);
+        let seen = Seen { kept: &kept, ..Seen::new(position, clock, &self.event) };
+        watch.recall(&seen, memory, firings);
     }
 
     /// Seals again what the rules repeat of the event.

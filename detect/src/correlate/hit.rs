@@ -100,6 +100,13 @@ pub(crate) fn group(
     Reading { event, ruleset, source: &source, left: Cell::new(0) }.group(fields)
 }
 
+/// The first number that a value of this Sigma field is or spells.
+pub(crate) fn number(ruleset: &Ruleset, event: &ParsedEvent, field: &str) -> Option<f64> {
+    let source = ruleset.deciding().source(event);
+    let reading = Reading { event, ruleset, source: &source, left: Cell::new(0) };
+    reading.numbers(field).into_iter().next()
+}
+
 fn joined(group: &[String]) -> String {
     group.iter().map(|value| fold(value)).collect::<Vec<_>>().join("\0")
 }

@@ -14,6 +14,14 @@ const FIELDS_MAX: usize = 8;
 /// Why a rule that correlations count has none: they count all that it matches.
 pub(super) const NOT_COUNTED: &str = "have it in a rule that the correlation does not count";
 
+/// Seconds as a rule writes them: `90s`, `5m`, `1h`, `30d`.
+pub(super) fn span_text(secs: i64) -> String {
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+    let fits = units.into_iter().find(|(of, _)| secs > 0 && secs % of == 0);
+    let (of, unit) = fits.unwrap_or((1, 's'));
+    format!("{}{unit}", secs / of)
+}
+
 /// A block while it is read, and what is wrong with it.
 pub(super) struct Block<'n> {
     name: &'static str,

@@ -1,8 +1,8 @@
 //! One YAML document becomes one rule.
 
 use super::{
-    Body, Parsed, Problem, Rule, RuleSource, correlation, detection, exception, first_seen, legacy,
-    list,
+    Body, Parsed, Problem, Rule, RuleSource, baseline, correlation, detection, exception,
+    first_seen, legacy, list,
     suggest::did_you_mean,
     suppress, velocity,
     yaml::{Key, Node, Value},
@@ -73,6 +73,7 @@ fn rule(
     let exceptions = or_told(exception::read(node), &mut problems);
     let first_seen = or_told(first_seen::read(node), &mut problems);
     let velocity = or_told(velocity::read(node), &mut problems);
+    let baseline = or_told(baseline::read(node), &mut problems);
     let suppress = or_told(suppress::read(node), &mut problems);
     let risk = or_told(risk(node).map_err(|problem| vec![problem]), &mut problems);
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
@@ -93,6 +94,7 @@ fn rule(
         exceptions,
         first_seen,
         velocity,
+        baseline,
         suppress,
         body,
     })

@@ -2,7 +2,7 @@
 
 use super::{
     Problem,
-    block::{Block, NOT_COUNTED},
+    block::{Block, NOT_COUNTED, span_text},
     yaml::Node,
 };
 use custos_event::time::NANOS_PER_SEC;
@@ -50,12 +50,6 @@ pub(super) fn read(document: &Node) -> Result<Option<FirstSeen>, Vec<Problem>> {
 /// In no language: it stands in alerts.
 impl fmt::Display for FirstSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secs = self.remember / NANOS_PER_SEC;
-        let (count, unit) = match secs {
-            secs if secs % 86_400 == 0 => (secs / 86_400, 'd'),
-            secs if secs % 3_600 == 0 => (secs / 3_600, 'h'),
-            secs => (secs, 's'),
-        };
-        write!(f, "≤ {} / {count}{unit}", self.at_most)
+        write!(f, "≤ {} / {}", self.at_most, span_text(self.remember / NANOS_PER_SEC))
     }
 }

@@ -1,5 +1,6 @@
 //! A Sigma rule as read: what it is called, which events it is for, and what it asks of them.
 
+mod baseline;
 mod block;
 mod condition;
 pub(crate) mod correlation;
@@ -15,6 +16,7 @@ mod suppress;
 mod test;
 mod velocity;
 
+pub(crate) use baseline::Baseline;
 pub(crate) use condition::Expr;
 pub(crate) use correlation::Correlation;
 pub(crate) use detection::{Detection, Item, Part};
@@ -66,6 +68,7 @@ pub struct Rule {
     pub(crate) exceptions: Vec<Exception>,
     pub(crate) first_seen: Option<FirstSeen>,
     pub(crate) velocity: Option<Velocity>,
+    pub(crate) baseline: Option<Baseline>,
     pub(crate) suppress: Option<Suppress>,
     pub(crate) body: Body,
 }
@@ -121,7 +124,7 @@ impl Rule {
 
     /// Whether it takes what was seen before to tell whether a match is raised.
     pub fn minds_the_past(&self) -> bool {
-        self.first_seen.is_some() || self.velocity.is_some()
+        self.first_seen.is_some() || self.velocity.is_some() || self.baseline.is_some()
     }
 
     /// The fields whose values its `custos:` block minds.
@@ -129,7 +132,8 @@ impl Rule {
         let first_seen = self.first_seen.iter().flat_map(|it| it.by.iter().chain(&it.value));
         let velocity = self.velocity.iter().flat_map(|it| &it.by);
         let suppress = self.suppress.iter().flat_map(|it| &it.by);
-        first_seen.chain(velocity).chain(suppress).map(String::as_str)
+        let baseline = self.baseline.iter().flat_map(|it| it.by.iter().chain(&it.sum));
+        first_seen.chain(velocity).chain(baseline).chain(suppress).map(String::as_str)
     }
 
     pub(crate) fn correlation(&self) -> Option<&Correlation> {

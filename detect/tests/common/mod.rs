@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod line;
+
 use bytes::Bytes;
 use custos_detect::{Engine, Rule, Ruleset, parse};
 use custos_event::{
@@ -10,6 +12,9 @@ use custos_event::{
 };
 use flate2::read::GzDecoder;
 use std::{collections::BTreeMap, fs::File, io::Read, path::PathBuf, sync::Arc};
+
+pub(crate) const HOUR: i64 = 3_600;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 pub(crate) struct Bench {
     pub(crate) table: Arc<FieldTable>,

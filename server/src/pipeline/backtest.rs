@@ -100,6 +100,7 @@ impl Trial {
 
     fn see(&mut self, position: Position, clock: Timestamp, event: &privacy::Opened) {
         let mut raised = Vec::new();
+        self.memory.turn(clock);
         event.show((position, clock), &mut self.watch, &mut self.memory, &mut raised);
         // Nothing of it is told.
         self.memory.learned();

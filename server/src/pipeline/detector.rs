@@ -3,7 +3,7 @@
 use super::{
     follow::{Projection, events},
     journal::Journal,
-    recall::recall,
+    recall::{appended_at, recall},
     rulebook::Following,
     stretch::{Shadow, Stretch},
     tolerant::Tolerant,
@@ -64,12 +64,16 @@ impl Detector {
         journal: &Journal,
     ) -> anyhow::Result<Self> {
         let evaluated = journal.evaluated()?.commit();
+        let mut memory = journal.memory()?;
+        if let Some(clock) = appended_at(&store, evaluated)?.filter(|_| evaluated > CommitNo(0)) {
+            memory.resume(clock);
+        }
         Ok(Self {
             store,
             journal: journal.clone(),
             following: None,
             watch: Watch::new(Arc::clone(&ruleset)),
-            memory: journal.memory()?,
+            memory,
             shadow: None,
             is_stale: true,
             evaluated,
@@ -97,6 +101,7 @@ impl Detector {
 
     fn evaluate(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
         let mut alerts = Vec::new();
+        self.memory.turn(commit.appended_at);
         for event in events(commit, parser) {
             let (position, event) = event?;
             if event.header.flags.has(Flags::REJECTED) {
@@ -151,7 +156,9 @@ impl Detector {
         let unsaid = self.waiting.iter().flat_map(|stretch| &stretch.alerts);
         let of_log = (&self.store, &self.journal);
         let until = (self.seen, unsaid.map(|(_, alert)| alert));
-        recall(of_log, &self.ruleset, &mut self.watch, until, parser)
+        recall(of_log, &self.ruleset, (&mut self.watch, &mut self.memory), until, parser)?;
+        self.memory.resumed();
+        Ok(())
     }
 
     fn take_pending(&mut self) -> Stretch {

@@ -27,6 +27,8 @@ const ERASURES: &str = "erasures";
 const RULEBOOK: &str = "rulebook";
 /// What rules have seen before, by its key.
 const SIGHTINGS: &str = "sightings";
+/// How much of rules' matches came of whom on which day, by its key and the day.
+const COUNTED: &str = "counted";
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -140,6 +142,10 @@ impl Journal {
         for row in self.catalog.scan(SIGHTINGS, b"") {
             let sighting = serde_json::from_slice(&row?.1).context("a sighting of the catalog")?;
             memory.recall(&sighting);
+        }
+        for row in self.catalog.scan(COUNTED, b"") {
+            let counted = serde_json::from_slice(&row?.1).context("a count of the catalog")?;
+            memory.recall_counted(&counted);
         }
         Ok(memory)
     }
@@ -276,6 +282,12 @@ impl Fold {
             Fact::ValuesSeen { seen, .. } => {
                 for sighting in seen {
                     self.batch.put(SIGHTINGS, &sighting.key.0, &serde_json::to_vec(sighting)?);
+                }
+            }
+            Fact::BaselineCounted { counted, .. } => {
+                for of_day in counted {
+                    let key = [&of_day.key.0[..], &of_day.day.to_be_bytes()].concat();
+                    self.batch.put(COUNTED, &key, &serde_json::to_vec(of_day)?);
                 }
             }
             Fact::RulesetActivated { ruleset, .. } => self.batch.put(STATE, RULESET, &ruleset.0),

@@ -8,7 +8,7 @@
 
 use super::{follow::events, journal::Journal};
 use crate::privacy;
-use custos_detect::{Firings, Ruleset, Seen, Watch};
+use custos_detect::{Firings, Memory, Ruleset, Watch};
 use custos_event::{Alert, Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
 use custos_store::{Follower, Store, StoreError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ const BYTES_MAX: usize = 8 << 20;
 pub(crate) fn recall<'a>(
     (store, journal): (&Store, &Journal),
     ruleset: &Ruleset,
-    watch: &mut Watch,
+    (watch, memory): (&mut Watch, &mut Memory),
     (evaluated, unsaid): (CommitNo, impl Iterator<Item = &'a Alert>),
     parser: &mut Parser,
 ) -> anyhow::Result<()> {
@@ -31,7 +31,7 @@ pub(crate) fn recall<'a>(
     let mut firings = Firings::new(ruleset);
     journal.each_alert_since(oldest, |alert| firings.add(alert))?;
     unsaid.for_each(|alert| firings.add(alert));
-    recall_from(store, watch, (from, evaluated), &firings, parser)
+    recall_from(store, (watch, memory), (from, evaluated), &firings, parser)
 }
 
 /// The first event of some commits, both ends included.
@@ -54,13 +54,13 @@ pub(crate) fn first_event(
 /// The same where all that was raised is at hand.
 pub(crate) fn recall_by(
     store: &Store,
-    watch: &mut Watch,
+    (watch, memory): (&mut Watch, &mut Memory),
     evaluated: CommitNo,
     firings: &Firings,
     parser: &mut Parser,
 ) -> anyhow::Result<()> {
     let Some(from) = first(store, watch, evaluated)? else { return Ok(()) };
-    recall_from(store, watch, (from, evaluated), firings, parser)
+    recall_from(store, (watch, memory), (from, evaluated), firings, parser)
 }
 
 /// Where recalling begins; `None` where there is nothing to recall.
@@ -71,7 +71,7 @@ fn first(store: &Store, watch: &Watch, evaluated: CommitNo) -> anyhow::Result<Op
 
 fn recall_from(
     store: &Store,
-    watch: &mut Watch,
+    (watch, memory): (&mut Watch, &mut Memory),
     (from, to): (CommitNo, CommitNo),
     firings: &Firings,
     parser: &mut Parser,
@@ -81,7 +81,7 @@ fn recall_from(
     while follower.cursor().commit() < to {
         for commit in next(&mut follower, COMMITS_MAX)? {
             if commit.commit <= to && commit.log.is_telemetry() {
-                recall_commit(store, watch, &commit, firings, parser)?;
+                recall_commit(store, (watch, memory), &commit, firings, parser)?;
             }
         }
     }
@@ -93,7 +93,7 @@ fn recall_from(
 /// Takes in one commit that was evaluated before.
 pub(crate) fn recall_commit(
     store: &Store,
-    watch: &mut Watch,
+    (watch, memory): (&mut Watch, &mut Memory),
     commit: &Commit,
     firings: &Firings,
     parser: &mut Parser,
@@ -102,7 +102,7 @@ pub(crate) fn recall_commit(
         let (position, event) = event?;
         if !event.header.flags.has(Flags::REJECTED) {
             let opened = privacy::open(store, event);
-            watch.recall(&Seen::new(position, commit.appended_at, &opened.event), firings);
+            opened.recall((position, commit.appended_at), watch, memory, firings);
         }
     }
     Ok(())

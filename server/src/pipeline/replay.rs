@@ -9,7 +9,8 @@ use super::{
 use crate::{exit::Failure, folder::Opened, privacy};
 use custos_detect::{Firings, Memory, Ruleset, Watch};
 use custos_event::{
-    Alert, AlertId, Commit, CommitNo, Cursor, Fact, Flags, Parser, RuleId, RulesetHash, Sighting,
+    Alert, AlertId, Commit, CommitNo, Counted, Cursor, Fact, Flags, Parser, RuleId, RulesetHash,
+    Sighting,
 };
 use custos_store::Store;
 use serde::Serialize;
@@ -93,6 +94,7 @@ struct Stretch {
     alerts: Vec<(AlertId, String)>,
     /// What its rules learned there.
     learned: Vec<(RuleId, Sighting)>,
+    counted: Vec<(RuleId, Counted)>,
     /// The replay's rules there are the same ones; false until it comes there.
     is_mine: bool,
 }
@@ -110,7 +112,8 @@ impl Journal {
     /// Alerts stand before the `Evaluated` that completes them, in the same commit.
     fn read(opened: &Opened) -> anyhow::Result<Self> {
         let mut journal = Self::default();
-        let (mut open, mut learned) = (Vec::<(AlertId, String)>::new(), Vec::new());
+        let mut open = Vec::<(AlertId, String)>::new();
+        let (mut learned, mut counted) = (Vec::new(), Vec::new());
         let mut failed = None;
         for_each_fact(&opened.store, |_, envelope| {
             if let Fact::AlertRaised(alert) = envelope.fact {
@@ -121,10 +124,13 @@ impl Journal {
                 journal.alerts.push((alert.id, alert));
             } else if let Fact::ValuesSeen { rule, seen, .. } = envelope.fact {
                 learned.extend(seen.into_iter().map(|sighting| (rule.clone(), sighting)));
+            } else if let Fact::BaselineCounted { rule, counted: of_rule, .. } = envelope.fact {
+                counted.extend(of_rule.into_iter().map(|counted| (rule.clone(), counted)));
             } else if let Fact::Evaluated { ruleset, from, to, .. } = envelope.fact {
                 let (alerts, learned) = (std::mem::take(&mut open), std::mem::take(&mut learned));
-                let is_mine = false;
-                journal.stretches.push(Stretch { ruleset, from, to, alerts, learned, is_mine });
+                let (counted, is_mine) = (std::mem::take(&mut counted), false);
+                let stretch = Stretch { ruleset, from, to, alerts, learned, counted, is_mine };
+                journal.stretches.push(stretch);
             }
         })?;
         failed.map_or(Ok(journal), |error| Err(error.into()))
@@ -180,6 +186,11 @@ impl Replay {
                     self.memory.recall(sighting);
                 }
             }
+            for (rule, counted) in &stretch.counted {
+                if !(is_seen && runs(rule)) {
+                    self.memory.recall_counted(counted);
+                }
+            }
             self.next += 1;
         }
     }
@@ -194,11 +205,13 @@ impl Replay {
         self.ruleset = Arc::new(ruleset);
         self.watch = Watch::new(Arc::clone(&self.ruleset));
         self.firings = firings(&self.ruleset, self.raised.iter());
-        recall_by(&self.store, &mut self.watch, before, &self.firings, parser)
+        let state = (&mut self.watch, &mut self.memory);
+        recall_by(&self.store, state, before, &self.firings, parser)
     }
 
     fn see(&mut self, commit: &Commit, parser: &mut Parser) -> anyhow::Result<()> {
         let mut raised = Vec::new();
+        self.memory.turn(commit.appended_at);
         for event in events(commit, parser) {
             let (position, event) = event?;
             if !event.header.flags.has(Flags::REJECTED) {
@@ -228,7 +241,8 @@ impl Projection for Replay {
                 if self.covers(commit.commit) {
                     self.see(commit, parser)?;
                 } else if self.watch.reach().is_some() {
-                    recall_commit(&self.store, &mut self.watch, commit, &self.firings, parser)?;
+                    let state = (&mut self.watch, &mut self.memory);
+                    recall_commit(&self.store, state, commit, &self.firings, parser)?;
                 }
             } else if let Some(following) = &mut self.following
                 && following.take(commit)?

@@ -1,7 +1,7 @@
 //! What the rules found in a stretch of the log and the journal does not say yet; rules in shadow too.
 
 use crate::privacy::Opened;
-use custos_detect::{Incomplete, Learned, Memory, Rulebook, Ruleset, Suppressed, Watch};
+use custos_detect::{Incomplete, Learned, Memory, Missed, Rulebook, Ruleset, Suppressed, Watch};
 use custos_event::{
     Alert, CommitNo, Fact, FieldTable, Position, RuleId, RulesetHash, Sighting, Timestamp,
 };
@@ -90,6 +90,9 @@ impl Stretch {
             Fact::AlertSuppressed { alert, rule, from, to, matches: count, last, samples }
         });
         let learned = self.learned.iter().flat_map(|(rule, it)| values_seen(rule, it, (from, to)));
+        let counted =
+            self.learned.iter().filter_map(|(rule, it)| baseline_counted(rule, it, (from, to)));
+        let learned = learned.chain(counted);
         let (events, alerts) = (self.events, self.raised);
         let evaluated = Fact::Evaluated { ruleset, from, to, events, alerts };
         incomplete.chain(shadow).chain(suppressed).chain(learned).chain([evaluated]).collect()
@@ -108,6 +111,25 @@ fn values_seen(rule: &RuleId, learned: &Learned, (from, to): (CommitNo, CommitNo
         forgotten: std::mem::take(&mut forgotten),
     };
     seen.chunks(SIGHTINGS_MAX).map(fact).collect()
+}
+
+/// What a rule has counted, if something is to be told of it. At some 150 bytes for each who did something in ten
+/// minutes; a hundred thousand, all that are known, have 15 MB, which is one append.
+fn baseline_counted(
+    rule: &RuleId,
+    learned: &Learned,
+    (from, to): (CommitNo, CommitNo),
+) -> Option<Fact> {
+    let Learned { counted, missed, .. } = learned;
+    let fact = || Fact::BaselineCounted {
+        rule: rule.clone(),
+        from,
+        to,
+        counted: counted.clone(),
+        forgotten: missed.forgotten,
+        late: missed.late,
+    };
+    (!counted.is_empty() || *missed != Missed::default()).then(fact)
 }
 
 /// The rules that are tried: an engine of their own, so that they touch nothing that is live.

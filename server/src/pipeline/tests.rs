@@ -1,5 +1,6 @@
 //! The line from append to alert over a real store: what is raised, once, whatever stops in between.
 
+mod baseline;
 mod first_seen;
 mod life;
 mod suppress;
