@@ -22,7 +22,7 @@ pub struct Entry {
 /// same frame as the records, so that both are durable or neither.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRange {
-    /// Kafka's cluster id; `listener` for the built-in one; `file` for a followed file.
+    /// Kafka's cluster id; `listener` for the built-in one; `crm` for a customer system; `file` for a followed file.
     pub cluster: String,
     pub topic: String,
     pub partition: i32,

@@ -150,7 +150,7 @@ fn first(pieces: &VecDeque<Piece>) -> Vec<Piece> {
     pieces.iter().take(APPEND_EVENTS_MAX).take_while(fits).cloned().collect()
 }
 
-fn decode(
+pub(crate) fn decode(
     decoder: &mut dyn Decode,
     pieces: Vec<Piece>,
     source: &Arc<str>,

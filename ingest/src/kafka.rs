@@ -198,7 +198,7 @@ impl<I: Intake> Consumer<I> {
 }
 
 /// Waits; false when the shutdown came first.
-fn pause(time: Duration, shutdown: &CancellationToken) -> bool {
+pub(crate) fn pause(time: Duration, shutdown: &CancellationToken) -> bool {
     let mut left = time;
     while !left.is_zero() && !shutdown.is_cancelled() {
         let step = left.min(IDLE_POLL);

@@ -6,6 +6,7 @@ pub mod batch;
 mod beats;
 mod body;
 mod counters;
+pub mod crm;
 pub mod decode;
 pub mod decoding;
 pub mod file;

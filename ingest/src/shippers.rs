@@ -5,6 +5,7 @@
 //! of it; each protocol has a file.
 
 mod access;
+mod callback;
 mod delivery;
 mod elastic;
 mod gelf;
@@ -16,6 +17,7 @@ mod webhook;
 
 pub use access::Token;
 pub use axum::http::HeaderName;
+pub use callback::fxiaoke_key;
 pub use signature::{Form, Proof};
 pub use webhook::Webhook;
 

@@ -1,5 +1,6 @@
 //! The configuration file: what was written ([`RawConfig`]) and what it means ([`Config`]), once checked.
 
+pub(crate) mod crm;
 pub(crate) mod intake;
 mod raw;
 mod webhooks;
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) kafka: Option<Kafka>,
     /// Sockets that shippers write to.
     pub(crate) intakes: Vec<intake::Intake>,
+    /// Customer systems that are asked for what was done in them.
+    pub(crate) crm: Vec<crm::Crm>,
     /// When a source is silent.
     pub(crate) silence: Silence,
     pub(crate) rules: Vec<PathBuf>,
@@ -135,6 +138,7 @@ impl Config {
             listener: raw.listener.map(|raw| check_listener(raw, &mappings)).transpose()?,
             kafka: raw.kafka.map(|raw| check_kafka(raw, &mappings)).transpose()?,
             intakes: intake::check(raw.intake, &mappings, &below)?,
+            crm: crm::check(raw.crm, &below)?,
             silence: raw.sources.check().context("section [sources]")?,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,

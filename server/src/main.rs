@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod config;
 mod console;
+mod crm;
 mod demo;
 mod enrich;
 mod evidence;

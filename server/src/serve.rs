@@ -9,6 +9,7 @@ use crate::{
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources, intake::Speaks},
+    crm,
     enrich::Enricher,
     evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
@@ -137,6 +138,10 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
         let address = start_intake(port, &intake, &opened, tasks).await?;
         ready.push(format!("{} {address}", port.source()));
         inlets.open.push(port.inlet(address));
+    }
+    for connector in &config.crm {
+        crm::start(connector, &intake, &opened, &inlets.crm, tasks)?;
+        ready.push(format!("asks crm:{}", connector.name));
     }
     let silent = silence::watch(views.clone(), opened.store.clone(), config.silence, tasks.stop());
     tasks.spawn("silence", silent);
@@ -436,7 +441,7 @@ fn start_consumer(
 }
 
 /// A decoder for each topic, of the type that the configuration gives it.
-fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
+pub(crate) fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
     let standard = opened.decoding(SourceType::Auto, "".into())?;
     let table = Arc::clone(&opened.table);
     Ok(Arc::new(move |source: &str| {

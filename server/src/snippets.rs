@@ -16,7 +16,7 @@ pub(crate) struct Snippet {
 }
 
 /// The protocol of each page's intake, and the page.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 12] = [
     ("syslog", include_str!("../../docs/sources/syslog.md")),
     ("kafka", include_str!("../../docs/sources/kafka.md")),
     ("http", include_str!("../../docs/sources/elasticsearch.md")),
@@ -27,6 +27,9 @@ const PAGES: [(&str, &str); 10] = [
     ("fluent", include_str!("../../docs/sources/fluent.md")),
     ("beats", include_str!("../../docs/sources/beats.md")),
     ("http", include_str!("../../docs/sources/webhook.md")),
+    // Asked by Custos itself.
+    ("crm", include_str!("../../docs/sources/zoho-crm.md")),
+    ("crm", include_str!("../../docs/sources/fxiaoke.md")),
 ];
 
 /// The heading of the block for Custos' own configuration.

@@ -25,7 +25,7 @@ mod sniff;
 mod source_type;
 mod suricata;
 mod syslog;
-mod time;
+pub(crate) mod time;
 mod trivy;
 mod windows;
 mod zeek;

@@ -1,6 +1,6 @@
 //! Who sent a webhook: told by a signature over its body under a shared secret, or by a token.
 
-use super::access;
+use super::{access, callback};
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use custos_event::{Private, Timestamp};
@@ -19,6 +19,10 @@ pub enum Proof {
     /// A token in the header `Authorization`, in any form that shippers may send theirs in; known by its digest
     /// alone.
     Bearer { sha256: [u8; 32] },
+    /// 纷享销客's: SHA-1 of the token with what the body holds, whose content is encrypted under the key.
+    Fxiaoke { token: Private<String>, key: Private<[u8; 32]> },
+    /// Zoho's: the token that the channel was opened with stands in the body; known by its digest alone.
+    Zoho { sha256: [u8; 32] },
 }
 
 /// How a signature is written.
@@ -38,6 +42,8 @@ impl fmt::Debug for Proof {
                 write!(f, "Timed({header}, {tolerance_secs} s)")
             }
             Self::Bearer { .. } => f.write_str("Bearer"),
+            Self::Fxiaoke { .. } => f.write_str("Fxiaoke"),
+            Self::Zoho { .. } => f.write_str("Zoho"),
         }
     }
 }
@@ -54,6 +60,12 @@ pub(super) enum Unproven {
          another one, or something on the way changed the body"
     )]
     Wrong(HeaderName),
+    #[error("the body is not in the form that is configured: {0} is expected")]
+    MalformedBody(&'static str),
+    #[error(
+        "the signature in the body is not that of its content under the token that is configured"
+    )]
+    WrongBody,
     #[error("the token is not the one that is configured")]
     WrongToken,
     #[error(
@@ -68,8 +80,8 @@ impl Unproven {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Missing(_) => "missing",
-            Self::Malformed(..) => "malformed",
-            Self::Wrong(_) | Self::WrongToken => "wrong",
+            Self::Malformed(..) | Self::MalformedBody(_) => "malformed",
+            Self::Wrong(_) | Self::WrongBody | Self::WrongToken => "wrong",
             Self::Stale { .. } => "stale",
         }
     }
@@ -120,6 +132,8 @@ impl Proof {
                 let is_known = |token: &String| Sha256::digest(token.as_bytes())[..] == sha256[..];
                 if tokens.iter().any(is_known) { Ok(()) } else { Err(Unproven::WrongToken) }
             }
+            Self::Fxiaoke { token, .. } => callback::check_fxiaoke(token, body),
+            Self::Zoho { sha256 } => callback::check_zoho(sha256, body),
         }
     }
 }

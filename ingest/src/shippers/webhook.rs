@@ -1,7 +1,7 @@
 //! Webhooks: what a service sends by itself when something has happened there, proven by a signature or a token.
 
 use super::{
-    Shippers,
+    Shippers, callback,
     delivery::{Fault, count_refused, json, refusal},
     report,
     signature::{Proof, Unproven},
@@ -12,7 +12,7 @@ use axum::{
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::post,
 };
 use bytes::Bytes;
@@ -42,9 +42,17 @@ async fn take<I: Intake>(
     body: Body,
 ) -> Response {
     match store(&state, &name, &headers, body).await {
-        Ok(count) => json(StatusCode::OK, &json!({ "received": count })),
+        Ok(Taken { says_success: true, .. }) => "success".into_response(),
+        Ok(Taken { count, .. }) => json(StatusCode::OK, &json!({ "received": count })),
         Err(refused) => refused.answer(&name),
     }
+}
+
+/// Events that are durable.
+struct Taken {
+    count: usize,
+    /// The sender wants this word, and no other.
+    says_success: bool,
 }
 
 /// Why a request was not taken.
@@ -88,13 +96,12 @@ impl Refused {
     }
 }
 
-/// How many events it had; all of them are durable.
 async fn store<I: Intake>(
     state: &Shippers<I>,
     name: &str,
     headers: &HeaderMap,
     body: Body,
-) -> Result<usize, Refused> {
+) -> Result<Taken, Refused> {
     let known = state.config.webhooks.iter().find(|webhook| &*webhook.name == name);
     // Cut: the name comes from outside and goes into the answer.
     let unknown = || Refused::Unknown(name.chars().take(64).collect());
@@ -106,10 +113,14 @@ async fn store<I: Intake>(
     let body = state.bodies.take(headers, body).await.map_err(Fault::from)?;
     let now = state.gate.clock.now();
     webhook.proof.check(headers, &body.bytes, now).map_err(Refused::Unproven)?;
-    let pieces = events(&body.bytes)?;
+    let pieces = match &webhook.proof {
+        Proof::Fxiaoke { key, .. } => vec![callback::of_fxiaoke(key, &body.bytes)?],
+        Proof::Zoho { .. } => vec![callback::of_zoho(&body.bytes)?],
+        Proof::Signed { .. } | Proof::Timed { .. } | Proof::Bearer { .. } => events(&body.bytes)?,
+    };
     let count = pieces.len();
     state.deliver(PROTOCOL, &webhook.name, pieces).await?;
-    Ok(count)
+    Ok(Taken { count, says_success: matches!(webhook.proof, Proof::Fxiaoke { .. }) })
 }
 
 /// The elements of an array are an event each, and so are the findings of a report; anything else is one.

@@ -14,7 +14,10 @@ use crate::{
     snippets::{self, Page, Snippet},
 };
 use custos_event::Timestamp;
-use custos_ingest::kafka::Lags;
+use custos_ingest::{
+    crm::{Ailment, Condition, Health},
+    kafka::Lags,
+};
 use custos_search::SearchRequest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ pub(crate) struct Inlets {
     /// How far behind its cluster each source is that is read from one.
     pub(crate) lags: Arc<Lags>,
     pub(crate) silence: Silence,
+    /// How the connectors to customer systems are.
+    pub(crate) crm: Arc<Health>,
     /// The ports that shippers write to.
     pub(crate) open: Vec<Inlet>,
 }
@@ -34,7 +39,7 @@ impl Inlets {
     /// For a moment that is over.
     pub(super) fn of_past(&self) -> Self {
         let (silence, open) = (self.silence.clone(), self.open.clone());
-        Self { lags: Arc::default(), silence, open }
+        Self { lags: Arc::default(), silence, crm: Arc::default(), open }
     }
 }
 
@@ -59,6 +64,8 @@ const MINUTES: i64 = 60;
 #[schema(as = Sources)]
 pub(crate) struct SourceList {
     sources: Vec<Source>,
+    /// The customer systems that Custos asks, also those that have not given anything yet.
+    connectors: Vec<Connector>,
     received: u64,
     stored: u64,
     rejected: u64,
@@ -70,7 +77,7 @@ pub(crate) struct SourceList {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Source {
     name: String,
-    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`, `fluent`, `beats`, `webhook`.
+    /// The way it comes by: `kafka`, `listener`, `http`, `file`, `syslog`, `elasticsearch`, `splunk`, `otlp`, `gelf`, `fluent`, `beats`, `webhook`, `crm`.
     kind: String,
     received: u64,
     stored: u64,
@@ -121,6 +128,7 @@ impl SourceList {
             stored: sum(|source| source.stored),
             rejected: sum(|source| source.rejected),
             as_of: folded.commit.0,
+            connectors: connectors(&state.inlets.crm),
             sources,
         }
     }
@@ -147,6 +155,49 @@ impl SourceList {
             all
         })
     }
+}
+
+/// A customer system that Custos asks.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Connector {
+    /// Of its events.
+    source: String,
+    /// `zoho`, `fxiaoke`.
+    system: &'static str,
+    /// Everything before this time is stored; none before the first round.
+    #[schema(value_type = Option<String>)]
+    read_up_to: Option<Timestamp>,
+    /// When it was last read.
+    #[schema(value_type = Option<String>)]
+    read_at: Option<Timestamp>,
+    /// What is wrong with it now.
+    trouble: Option<ConnectorTrouble>,
+}
+
+/// What is wrong with a connector.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectorTrouble {
+    /// `refused` and `quota` need somebody to act; `throttled`, `unreachable`, `odd`, `paused` are tried again.
+    kind: &'static str,
+    text: String,
+    #[schema(value_type = String)]
+    since: Timestamp,
+    /// When it is tried again.
+    #[schema(value_type = String)]
+    until: Timestamp,
+}
+
+fn connectors(health: &Health) -> Vec<Connector> {
+    let trouble =
+        |Ailment { kind, text, since, until }| ConnectorTrouble { kind, text, since, until };
+    let one = |(source, condition): (Arc<str>, Condition)| Connector {
+        source: source.to_string(),
+        system: condition.system,
+        read_up_to: condition.read_up_to,
+        read_at: condition.read_at,
+        trouble: condition.ailment.map(trouble),
+    };
+    health.all().into_iter().map(one).collect()
 }
 
 #[derive(Serialize, ToSchema)]

@@ -255,7 +255,7 @@ fn webhooks(
         if !custos_ingest::http::is_source_name(&raw.name) {
             bail!("{place}: the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
         }
-        let kind = types.of(raw.kind.as_deref());
+        let kind = types.of(raw.kind.as_deref().or(raw.standard_kind()));
         let kind = kind.with_context(|| place.clone())?;
         // Types go by the name alone.
         if types.all.insert(raw.name.clone(), kind).is_some() {

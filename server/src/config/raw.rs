@@ -1,6 +1,6 @@
 //! The configuration file as it is written; an unknown key is an error with its line.
 
-use super::webhooks::RawWebhook;
+use super::{crm::RawCrm, webhooks::RawWebhook};
 use crate::{
     enrich::RawEnrich,
     respond::config::RawRespond,
@@ -29,6 +29,8 @@ pub(super) struct RawConfig {
     pub(super) kafka: Option<Kafka>,
     #[serde(default)]
     pub(super) intake: Vec<Intake>,
+    #[serde(default)]
+    pub(super) crm: Vec<RawCrm>,
     #[serde(default)]
     pub(super) sources: RawSilence,
     #[serde(default)]

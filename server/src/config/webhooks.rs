@@ -3,7 +3,7 @@
 use crate::upkeep::config::seconds;
 use anyhow::{Context as _, bail};
 use custos_event::Private;
-use custos_ingest::shippers::{Form, HeaderName, Proof, Webhook};
+use custos_ingest::shippers::{Form, HeaderName, Proof, Webhook, fxiaoke_key};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,7 @@ pub(super) struct RawWebhook {
     scheme: String,
     header: Option<String>,
     secret_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
     sha256: Option<String>,
     tolerance: Option<String>,
     #[serde(rename = "type")]
@@ -34,21 +35,50 @@ pub(crate) struct Hook {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Shows {
-    Signature { header: HeaderName, form: Form, secret_file: PathBuf },
-    TimedSignature { header: HeaderName, tolerance_secs: i64, secret_file: PathBuf },
-    Token { sha256: [u8; 32] },
+    Signature {
+        header: HeaderName,
+        form: Form,
+        secret_file: PathBuf,
+    },
+    TimedSignature {
+        header: HeaderName,
+        tolerance_secs: i64,
+        secret_file: PathBuf,
+    },
+    Token {
+        sha256: [u8; 32],
+    },
+    /// As 纷享销客 sends.
+    Fxiaoke {
+        secret_file: PathBuf,
+        key_file: PathBuf,
+    },
+    /// As Zoho sends.
+    Zoho {
+        sha256: [u8; 32],
+    },
 }
 
 impl RawWebhook {
+    /// What its events are, where that is not said.
+    pub(super) fn standard_kind(&self) -> Option<&'static str> {
+        matches!(self.scheme.as_str(), "zoho" | "fxiaoke").then_some("crm")
+    }
+
     pub(super) fn check(self, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Hook> {
+        if self.key_file.is_some() && self.scheme != "fxiaoke" {
+            bail!("key_file needs scheme = \"fxiaoke\"");
+        }
         let standard = match self.scheme.as_str() {
-            "bearer" => return self.with_token(),
+            "bearer" | "zoho" => return self.with_token(),
+            "fxiaoke" => return self.with_key(below),
             "github" => Some("x-hub-signature-256"),
             "gophish" => Some("x-gophish-signature"),
             "stripe" => Some("stripe-signature"),
             "hex" | "base64" => None,
             other => bail!(
-                "scheme = \"{other}\" is unknown; expected one of: github, stripe, gophish, hex, base64, bearer"
+                "scheme = \"{other}\" is unknown; expected one of: github, stripe, gophish, hex, base64, bearer, zoho, \
+                 fxiaoke"
             ),
         };
         if self.sha256.is_some() {
@@ -83,11 +113,32 @@ impl RawWebhook {
 
     fn with_token(self) -> anyhow::Result<Hook> {
         if self.header.is_some() || self.secret_file.is_some() || self.tolerance.is_some() {
-            bail!("scheme = \"bearer\" takes sha256 and no header, secret_file or tolerance");
+            bail!(
+                "scheme = \"{}\" takes sha256 and no header, secret_file or tolerance",
+                self.scheme
+            );
         }
         let digest = self.sha256.as_deref().unwrap_or_default();
         let sha256 = super::intake::sha256_of_token(digest)?;
-        Ok(Hook { name: self.name, shows: Shows::Token { sha256 } })
+        let is_zoho = self.scheme == "zoho";
+        let shows = if is_zoho { Shows::Zoho { sha256 } } else { Shows::Token { sha256 } };
+        Ok(Hook { name: self.name, shows })
+    }
+
+    fn with_key(self, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Hook> {
+        if self.header.is_some() || self.sha256.is_some() || self.tolerance.is_some() {
+            bail!(
+                "scheme = \"fxiaoke\" takes secret_file and key_file, and no header, sha256 or tolerance"
+            );
+        }
+        let secret_file = self
+            .secret_file
+            .context("scheme = \"fxiaoke\" needs secret_file, a file with its token")?;
+        let key_file = self
+            .key_file
+            .context("scheme = \"fxiaoke\" needs key_file, a file with its key of 44 letters")?;
+        let shows = Shows::Fxiaoke { secret_file: below(secret_file), key_file: below(key_file) };
+        Ok(Hook { name: self.name, shows })
     }
 }
 
@@ -104,6 +155,18 @@ impl Hook {
                 tolerance_secs: *tolerance_secs,
             },
             Shows::Token { sha256 } => Proof::Bearer { sha256: *sha256 },
+            Shows::Zoho { sha256 } => Proof::Zoho { sha256: *sha256 },
+            Shows::Fxiaoke { secret_file, key_file } => {
+                let key = crate::respond::config::secret(key_file)?;
+                let key = fxiaoke_key(key.reveal()).with_context(|| {
+                    format!(
+                        "{} holds no key of 32 bytes in base64, 43 letters and '='",
+                        key_file.display()
+                    )
+                })?;
+                let token = crate::respond::config::secret(secret_file)?;
+                Proof::Fxiaoke { token, key: Private::new(key) }
+            }
         };
         Ok(Webhook { name: self.name.as_str().into(), proof })
     }
@@ -160,7 +223,11 @@ mod tests {
     #[test]
     fn what_does_not_hold_is_told_with_its_mend() {
         for (more, part) in [
-            ("scheme = \"md5\"", "github, stripe, gophish, hex, base64, bearer"),
+            ("scheme = \"md5\"", "github, stripe, gophish, hex, base64, bearer, zoho, fxiaoke"),
+            ("scheme = \"fxiaoke\"\nsecret_file = \"s\"", "needs key_file"),
+            ("scheme = \"fxiaoke\"\nheader = \"a\"", "takes secret_file and key_file"),
+            ("scheme = \"hex\"\nkey_file = \"s\"", "needs scheme = \"fxiaoke\""),
+            ("scheme = \"zoho\"\nsecret_file = \"s\"", "\"zoho\" takes sha256"),
             ("scheme = \"github\"", "needs secret_file"),
             ("scheme = \"hex\"\nsecret_file = \"s\"", "needs header"),
             ("scheme = \"hex\"\nsecret_file = \"s\"\nheader = \"a b\"", "header = \"a b\""),

@@ -284,8 +284,18 @@ export interface ShippersAnswer {
   pages: ShipperPage[];
 }
 
+/** A customer system that Custos asks. */
+export interface Connector {
+  source: string;
+  system: string;
+  read_up_to?: string | null;
+  read_at?: string | null;
+  trouble?: { kind: string; text: string; since: string; until: string } | null;
+}
+
 export interface SourcesAnswer {
   sources: SourceRow[];
+  connectors: Connector[];
   received: number;
   stored: number;
   rejected: number;

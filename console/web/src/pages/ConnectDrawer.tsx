@@ -35,7 +35,7 @@ function Family({ page, open }: { page: ShipperPage; open: Inlet[] }) {
   const { t } = useSpeech();
   return (
     <>
-      <Open inlets={open.filter((inlet) => inlet.protocol === page.protocol)} />
+      {page.protocol === "crm" ? <p className="quiet">{t("connect.asked")}</p> : <Open inlets={open.filter((inlet) => inlet.protocol === page.protocol)} />}
       <Block title={t("connect.config")} text={page.config} />
       {page.snippets.map((snippet) => <Block key={snippet.shipper} title={snippet.shipper} text={snippet.text} />)}
     </>

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
 import { get } from "../api/client";
-import type { LogEvent, SourceRow, SourcesAnswer } from "../api/types";
+import type { Connector, LogEvent, SourceRow, SourcesAnswer } from "../api/types";
 import { useSigned } from "../app/session";
 import { IconCheck, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
@@ -75,6 +75,32 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
   );
 }
 
+/** The customer systems that Custos asks: up to when each was read, and what is wrong with it. */
+function Connectors({ all }: { all: Connector[] }) {
+  const { t, term } = useSpeech();
+  return (
+    <section className="card" aria-label={t("connectors.title")}>
+      <table className="table">
+        <thead><tr><th>{t("connectors.title")}</th><th>{t("connectors.readUpTo")}</th><th>{t("connectors.trouble")}</th></tr></thead>
+        <tbody>
+          {all.map((one) => (
+            <tr key={one.source}>
+              <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div></td>
+              <td className="nowrap">{one.read_up_to ? <Stamp time={one.read_up_to} /> : <span className="quiet">{t("connectors.never")}</span>}</td>
+              <td>{one.trouble ? (
+                <>
+                  <Chip tone={one.trouble.kind === "refused" || one.trouble.kind === "quota" ? "bad" : "warn"}>{term("connectorTrouble", one.trouble.kind)}</Chip> <Outside text={one.trouble.text} />
+                  <div className="quiet small">{t("connectors.since")} <Stamp time={one.trouble.since} /> · {t("connectors.again")} <Stamp time={one.trouble.until} /></div>
+                </>
+              ) : <span className="quiet">{t("connectors.well")}</span>}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
 export function SourcesPage() {
   const { t } = useSpeech();
   const [url, setUrl] = useUrl();
@@ -88,6 +114,7 @@ export function SourcesPage() {
       {answer.isError ? <ErrorNote error={answer.error} retry={() => void answer.refetch()} /> : null}
       {answer.isPending ? <Loading /> : null}
       {answer.data ? <Balance answer={answer.data} /> : null}
+      {answer.data && answer.data.connectors.length > 0 ? <Connectors all={answer.data.connectors} /> : null}
       {answer.data?.sources.length === 0 ? (
         <Empty title={t("sources.none")} hint={<><span>{t("sources.noneHint")}</span><code className="command">{`tail -F /var/log/auth.log | kcat -P -b 127.0.0.1:9092 -t auth`}</code><Button size="compact-sm" variant="default" onClick={() => connect(true)}>{t("connect.title")}</Button></>} />
       ) : null}

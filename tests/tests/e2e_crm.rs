@@ -1,0 +1,342 @@
+//! Customer systems: asked by the real binary, which is killed on the way, while the system fails in every way it knows.
+
+use anyhow::{Context as _, Result, ensure};
+use custos_tests::{
+    api::Api,
+    clients::python,
+    custos::Node,
+    http,
+    process::{Running, free_port},
+    root, wait,
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
+
+const LIMIT: Duration = Duration::from_mins(2);
+const SECRETS: [(&str, &str); 4] = [
+    ("zoho.secret", "client-secret-of-this-test"),
+    ("zoho.refresh", "refresh-token-of-this-test"),
+    ("fx.secret", "app-secret-of-this-test"),
+    ("fx.code", "permanent-code-of-this-test"),
+];
+/// Every secret and token of the stand-in ends so.
+const SECRET_PART: &str = "-of-this-test";
+
+/// The stand-in, with faults that it shows once each, in this order.
+struct Peer {
+    _running: Running,
+    port: u16,
+}
+
+impl Peer {
+    fn start(system: &str, faults: &[&str]) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new(python());
+        command.arg(root().join("tests/py/crm.py")).args([system, &port.to_string()]);
+        let running = Running::start("crm.py", command.arg(faults.join(",")))?;
+        running.wait_for_line(LIMIT, |line| line.contains("ready"))?;
+        wait::until("the stand-in", LIMIT, || {
+            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
+        Ok(Self { _running: running, port })
+    }
+
+    fn ask(&self, path: &str) -> Result<Value> {
+        http::send(self.port, "GET", path, &[], b"")?.json()
+    }
+
+    fn wait_for_faults(&self, count: usize) -> Result<()> {
+        wait::until(&format!("{count} faults"), LIMIT, || {
+            let shown = self.ask("/stand-in/report")?["faults"].as_array().map(Vec::len);
+            Ok((shown == Some(count)).then_some(()))
+        })
+    }
+
+    /// What has to be stored, with how often.
+    fn expected(&self) -> Result<BTreeMap<String, usize>> {
+        let expected = self.ask("/stand-in/expected")?;
+        Ok(counted(
+            expected
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one.as_str().map(str::to_owned)),
+        ))
+    }
+}
+
+fn counted(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    all.fold(BTreeMap::new(), |mut counts, one| {
+        *counts.entry(one).or_default() += 1;
+        counts
+    })
+}
+
+fn config(system: &str, peer: &Peer, folder: &Path) -> Result<String> {
+    for (name, secret) in SECRETS {
+        fs::write(folder.join(name), format!("{secret}\n"))?;
+    }
+    let output =
+        Command::new("date").args(["-u", "-d", "3 days ago", "+%Y-%m-%dT00:00:00Z"]).output()?;
+    let since = String::from_utf8(output.stdout)?;
+    let common = format!("interval = \"1s\"\nlag = \"1s\"\nsince = \"{}\"\n", since.trim());
+    let url = format!("http://127.0.0.1:{}", peer.port);
+    Ok(match system {
+        "zoho" => format!(
+            "[[crm]]\nname = \"zoho\"\nkind = \"zoho\"\naccounts = \"{url}\"\nclient_id = \"1000.TEST\"\n\
+             client_secret_file = \"zoho.secret\"\nrefresh_token_file = \"zoho.refresh\"\n{common}"
+        ),
+        _ => format!(
+            "[[crm]]\nname = \"fx\"\nkind = \"fxiaoke\"\nurl = \"{url}\"\napp_id = \"FSAID_1\"\n\
+             app_secret_file = \"fx.secret\"\npermanent_code_file = \"fx.code\"\n\
+             objects = [\"ContactObj\", \"AccountObj\"]\n{common}"
+        ),
+    })
+}
+
+/// The raw rows of a stopped node's source.
+fn stored(node: &Node, source: &str) -> Result<Vec<Value>> {
+    let query = format!("custos.source:\"{source}\"");
+    let found = node.run(&["search", "--json", "--limit", "0", &query])?.done()?.json()?;
+    let raw = |event: &Value| {
+        let raw = event["raw"].as_str().context("no raw")?;
+        Ok(serde_json::from_str(raw)?)
+    };
+    found.iter().map(raw).collect()
+}
+
+fn same(expected: &BTreeMap<String, usize>, stored: &BTreeMap<String, usize>) -> Result<()> {
+    let differs = |one: &&String| expected.get(*one) != stored.get(*one);
+    let wrong: Vec<_> = expected.keys().chain(stored.keys()).filter(differs).take(5).collect();
+    let counts = |one: &String| (one.clone(), expected.get(one).copied(), stored.get(one).copied());
+    let wrong: Vec<_> = wrong.into_iter().map(counts).collect();
+    ensure!(wrong.is_empty(), "(row, expected, stored): {wrong:?}");
+    Ok(())
+}
+
+/// What a source of the page of sources says; received = stored + rejected.
+fn balance(api: &Api, source: &str) -> Result<(u64, u64)> {
+    let answer = api.get("/sources")?;
+    let one = answer["sources"].as_array().into_iter().flatten().find(|one| one["name"] == source);
+    let number = |name: &str| one.and_then(|one| one[name].as_u64()).unwrap_or_default();
+    ensure!(number("received") == number("stored") + number("rejected"), "{answer}");
+    Ok((number("stored"), number("rejected")))
+}
+
+fn connector(api: &Api, source: &str) -> Result<Value> {
+    let answer = api.get("/sources")?;
+    let all = answer["connectors"].as_array().context("no connectors")?;
+    all.iter().find(|one| one["source"] == source).cloned().with_context(|| answer.to_string())
+}
+
+/// No secret stands in what it says, nor in what it prints of its configuration.
+fn tells_no_secret(node: &Node) -> Result<()> {
+    let shown = node.shown();
+    let file = node.config().to_string_lossy().into_owned();
+    let checked = custos_tests::custos::run(["check-config", &file])?.done()?;
+    let printed = String::from_utf8_lossy(&checked.stdout).into_owned() + &checked.stderr;
+    for text in [shown, printed, node.get("/metrics")?] {
+        ensure!(!text.contains(SECRET_PART), "a secret is told: {text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_row_of_zohos_audit_log_is_stored_once_whatever_fails_and_however_often_we_are_killed()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let faults = [
+        "error200@token",
+        "elsewhere@token",
+        "429@export",
+        "401@export",
+        "endless@auditlog",
+        "500@auditlog+1",
+        "expire@auditlog",
+        "redirect@auditlog+1",
+        "503@export+1",
+    ];
+    let peer = Peer::start("zoho", &faults)?;
+    let expected = peer.expected()?;
+    let total = expected.values().sum::<usize>() as u64;
+    let http = free_port()?;
+    let mut node = Node::start(folder.path(), http, &config("zoho", &peer, folder.path())?)?;
+    let mid_progress = node.kill_on_the_way(total, 4, LIMIT)?;
+    ensure!(mid_progress >= 1, "no kill came on the way");
+    node.wait_for_stored(total, LIMIT)?;
+    peer.wait_for_faults(faults.len())?;
+    let api = Api::new(&node, http)?;
+    wait::until("a round without trouble", LIMIT, || {
+        let one = connector(&api, "crm:zoho")?;
+        Ok((one["trouble"].is_null() && one["read_up_to"].is_string()).then_some(()))
+    })?;
+    ensure!(balance(&api, "crm:zoho")? == (total, 0), "{:?}", balance(&api, "crm:zoho")?);
+    tells_no_secret(&node)?;
+    node.stop()?;
+    let rows = stored(&node, "crm:zoho")?;
+    let name = |row: &Value| {
+        let value = |names: &[&str]| {
+            let found = names.iter().find_map(|name| row["row"][*name].as_str());
+            found.unwrap_or_default().to_owned()
+        };
+        let record = row["record"].as_str().unwrap_or_default();
+        let new = value(&["New Value", "NEW VALUE"]);
+        format!("{record} {new} {}", value(&["Record Name", "RECORD NAME", "record name"]))
+    };
+    same(&expected, &counted(rows.iter().map(name)))?;
+    let found = node.run(&[
+        "search",
+        "--json",
+        "--count",
+        "event.action:crm-updated and user.name:mia and custos.crm.module:Leads",
+    ])?;
+    let mias = rows.iter().filter(|row| row["user"] == "mia").count() as u64;
+    ensure!(
+        found.done()?.last_json()?["count"].as_u64() == Some(mias),
+        "not read as who did what in which module"
+    );
+    let report = peer.ask("/stand-in/report")?;
+    ensure!(
+        report["overlaps"] == 0 && report["wrong"].as_array().is_some_and(Vec::is_empty),
+        "{report}"
+    );
+    Ok(())
+}
+
+#[test]
+fn every_change_at_fxiaoke_is_stored_once_whatever_fails_and_however_often_we_are_killed()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let peer = Peer::start(
+        "fxiaoke",
+        &[
+            "code14001@token",
+            "503@query",
+            "code20016@query",
+            "expire@getNewLog",
+            "change@getNewLog",
+            "code30004@query",
+            "429@getNewLog",
+        ],
+    )?;
+    let http = free_port()?;
+    let mut node = Node::start(folder.path(), http, &config("fxiaoke", &peer, folder.path())?)?;
+    let before = peer.expected()?.values().sum::<usize>() as u64;
+    let mid_progress = node.kill_on_the_way(before, 3, LIMIT)?;
+    ensure!(mid_progress >= 1, "no kill came on the way");
+    peer.wait_for_faults(7)?;
+    // One record was changed while pages were read.
+    let expected = peer.expected()?;
+    let total = expected.values().sum::<usize>() as u64;
+    ensure!(total == before + 1, "{total} after {before}");
+    node.wait_for_stored(total, LIMIT)?;
+    let api = Api::new(&node, http)?;
+    ensure!(balance(&api, "crm:fx")? == (total, 0), "{:?}", balance(&api, "crm:fx")?);
+    tells_no_secret(&node)?;
+    node.stop()?;
+    let rows = stored(&node, "crm:fx")?;
+    same(
+        &expected,
+        &counted(rows.iter().filter_map(|row| Some(row["row"]["logID"].as_str()?.to_owned()))),
+    )?;
+    let report = peer.ask("/stand-in/report")?;
+    ensure!(
+        report["overlaps"] == 0 && report["wrong"].as_array().is_some_and(Vec::is_empty),
+        "{report}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_connector_stands_on_the_page_of_sources() -> Result<()> {
+    for (system, fault, source, kind, part) in [
+        ("fxiaoke", "code30002@query", "crm:fx", "quota", "errorCode 30002: 说明"),
+        ("fxiaoke", "code30003@query", "crm:fx", "refused", "buy one, or raise it"),
+        ("zoho", "error200@token", "crm:zoho", "refused", "refuses the token: invalid_code"),
+        ("zoho", "elsewhere@token", "crm:zoho", "refused", "'http://169.254.169.254'"),
+        ("zoho", "redirect@export", "crm:zoho", "odd", "redirects are not followed"),
+    ] {
+        let folder = tempfile::tempdir()?;
+        // As often as it is asked: what is wrong stays so while it is looked at.
+        let peer = Peer::start(system, &[fault; 60])?;
+        let http = free_port()?;
+        let mut node = Node::start(folder.path(), http, &config(system, &peer, folder.path())?)?;
+        let api = Api::new(&node, http)?;
+        let one = wait::until(fault, LIMIT, || {
+            let one = connector(&api, source)?;
+            Ok(one["trouble"].is_object().then_some(one))
+        })?;
+        let trouble = &one["trouble"];
+        let text = trouble["text"].as_str().unwrap_or_default();
+        ensure!(trouble["kind"] == kind && text.contains(part), "{one}");
+        ensure!(trouble["until"].as_str() > trouble["since"].as_str(), "{one}");
+        ensure!(
+            node.metric(&format!(
+                "custos_crm_failures_total{{source=\"{source}\",kind=\"{kind}\"}}"
+            ))? >= 1.0,
+            "not counted"
+        );
+        tells_no_secret(&node)?;
+        node.stop()?;
+    }
+    Ok(())
+}
+
+/// What each case of `tests/py/crm_callback.py` is answered: status and a part of the text.
+const CALLBACKS: [(&str, u64, &str); 6] = [
+    ("fxiaoke", 200, "success"),
+    ("fxiaoke, another token", 401, "not that of its content"),
+    ("fxiaoke, another key", 400, "key_file"),
+    ("fxiaoke, no such form", 401, "{nonce, timeStamp, content, sig} is expected"),
+    ("zoho", 200, "{\"received\":1}"),
+    ("zoho, another token", 401, "the token is not the one"),
+];
+
+#[test]
+fn what_customer_systems_send_by_themselves_is_stored_when_it_is_proven_and_without_its_token()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (token, key) = ("token-of-this-test", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ=");
+    fs::write(folder.path().join("fx.token"), token)?;
+    fs::write(folder.path().join("fx.key"), key)?;
+    let (http, port) = (free_port()?, free_port()?);
+    let config = format!(
+        "[[intake]]\nname = \"hooks\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:{port}\"\n\
+         [[intake.webhooks]]\nname = \"fx\"\nscheme = \"fxiaoke\"\nsecret_file = \"fx.token\"\nkey_file = \"fx.key\"\n\
+         [[intake.webhooks]]\nname = \"zoho\"\nscheme = \"zoho\"\nsha256 = \"{}\"\n",
+        // printf %s token-of-this-test | sha256sum
+        "a7ecce1e4ad006c81d515f0568b58e3a9471b86d29c8895d9f4a27507c8f889d"
+    );
+    let mut node = Node::start(folder.path(), http, &config)?;
+    let mut command = Command::new(python());
+    let sent = command
+        .arg(root().join("tests/py/crm_callback.py"))
+        .args([&port.to_string(), token, key])
+        .output()?;
+    ensure!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    let told: Vec<Value> =
+        serde_json::Deserializer::from_slice(&sent.stdout).into_iter().collect::<Result<_, _>>()?;
+    ensure!(told.len() == CALLBACKS.len(), "{told:?}");
+    for (told, (case, status, part)) in told.iter().zip(CALLBACKS) {
+        let answer = told["answer"].as_str().unwrap_or_default();
+        ensure!(
+            told["case"] == case && told["status"] == status && answer.contains(part),
+            "{told}"
+        );
+    }
+    tells_no_secret(&node)?;
+    node.kill()?;
+    node.restart()?;
+    node.stop()?;
+    let query = "(event.action:crm-object_invalid and custos.crm.module:ContactObj) or (event.action:crm-update and custos.crm.module:Leads)";
+    let found = node.run(&["search", "--json", "--limit", "0", query])?.done()?.json()?;
+    let sources: Vec<_> = found.iter().filter_map(|event| event["source"].as_str()).collect();
+    ensure!(
+        sources.len() == 2 && sources.contains(&"webhook:fx") && sources.contains(&"webhook:zoho"),
+        "{found:?}"
+    );
+    for event in &found {
+        ensure!(!event.to_string().contains(SECRET_PART), "the token is kept: {event}");
+    }
+    Ok(())
+}
