@@ -3,7 +3,7 @@
 part_backup() {
     export CUSTOS_LONG=1 CUSTOS_BIN=$custos
     say "backup: points in time, flips"
-    cargo test "${profile[@]}" -p custos-store --test backup -- --nocapture --test-threads 1
+    cargo test "${profile[@]}" -p custos-store --test all backup:: -- --nocapture --test-threads 1
     say "backup: a bucket, kills, runbooks"
     cargo test "${profile[@]}" -p custos-tests --test e2e_backup -- --nocapture --test-threads 1
 }

@@ -3,7 +3,7 @@
 part_evidence() {
     say "evidence: 1,000 forgeries of each kind, by who has every key and by who has none"
     export CUSTOS_LONG=1 CUSTOS_BIN=$custos
-    cargo test "${profile[@]}" -p custos-store --test tamper -- --nocapture
+    cargo test "${profile[@]}" -p custos-store --test all tamper:: -- --nocapture
     say "evidence: real witnesses, bundles and their forgeries, a reader in another language"
     local name
     for name in e2e_evidence e2e_witness e2e_reader; do

@@ -1,12 +1,7 @@
 //! An attacker who has every key and writes the log anew, and one who has a bundle and no key: whatever is changed at or
 //! below a held checkpoint is found, by `verify` and by the stand-alone verifier. `CUSTOS_LONG=1`: 1,000 of each.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{LogId, Partition, Position, Seq};
 use custos_evidence::{
     Checkpoint, Held, Keys, Kind, Report,

@@ -1,15 +1,6 @@
 //! A full disk: intake pauses, reads and the journal go on, and once there is room intake goes on by itself.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use common::{
+use crate::common::{
     acked::{Acked, DIR, Teller, reopen, small},
     follow_from, rounds,
     twin::Twin,

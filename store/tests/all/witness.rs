@@ -1,10 +1,6 @@
 //! Checkpoints held elsewhere: the folder must still be able to show what they speak of.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::LogId;
 use custos_store::{Fault, Store, VerifyOptions, verify};
 use std::path::Path;

@@ -2,18 +2,14 @@
 //! from every place, and it verifies.
 
 #![allow(
-    clippy::unwrap_used,
-    clippy::panic,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
+use crate::common::*;
 use bytes::Bytes;
-use common::*;
 use custos_event::{Append, CommitNo, Cursor, Entry, LogId, ProducerEntry, Seq, SourceRange};
 use custos_event::{Partition, commit::LogReader};
 use custos_store::{Options, Store};

@@ -1,16 +1,7 @@
 //! Each step that the store takes on the disk fails, or is the last before the power goes: nothing
 //! acknowledged is lost, the store opens again, and it verifies. A failed sync ends all acknowledging.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use common::{
+use crate::common::{
     Dice,
     acked::{Acked, DIR, Teller, reopen, small},
     rounds,

@@ -1,10 +1,6 @@
 //! The store as its callers use it: append, read, follow, close, open again.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{
     Append, CommitNo, Cursor, Ends, LogId, Partition, Position, Seq, commit::LogReader,
 };

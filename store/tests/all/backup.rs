@@ -1,11 +1,7 @@
 //! Backups: whatever kind, whenever made and to whichever point restored, the records and roots are those that
 //! were there; and no changed byte passes.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{CommitNo, LogId, time::ManualClock};
 use custos_store::{
     Options, Store, StoreError,

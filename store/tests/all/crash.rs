@@ -2,16 +2,7 @@
 //!
 //! The test runs itself as a child that appends and prints each acknowledgement; the parent kills it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{Append, LogId};
 use custos_store::{Options, Store};
 use std::{
@@ -85,7 +76,7 @@ fn no_acknowledged_entry_is_lost_to_kill_9() {
     let rounds = rounds(ROUNDS.0, ROUNDS.1);
     for round in 0..rounds {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["no_acknowledged_entry_is_lost_to_kill_9", "--exact", "--nocapture"])
+            .args(["crash::no_acknowledged_entry_is_lost_to_kill_9", "--exact", "--nocapture"])
             .env(CHILD, dir.path())
             .stdout(Stdio::piped())
             .spawn()

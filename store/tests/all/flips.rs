@@ -1,10 +1,6 @@
 //! One flipped bit anywhere in a segment is found, and what it did not touch is still read.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{Cursor, LogId};
 use custos_store::{Store, StoreError, VerifyOptions, verify};
 use std::{collections::BTreeMap, path::Path, time::Duration};

@@ -1,16 +1,6 @@
 //! Scrub and repair: damage is found and told of once, and what a backup has is put back, proven, whole or not at all.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{Fact, LogId, Partition, Seq, commit::LogReader as _};
 use custos_store::{
     Options, RepairReport, Repaired, ScrubReport, Store, StoreError,

@@ -4,11 +4,7 @@
 //!
 //! `CUSTOS_BLESS=1` writes the folder where there is none; one that is there is never written anew.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{
     Actor, Append, Entry, Envelope, Fact, LogId, Partition, Position, Seq, Timestamp,
 };

@@ -1,16 +1,9 @@
 //! Torn tail, corruption, undecided: what a start and `verify` make of damaged bytes, and that the rest of
 //! the log is still there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{Fact, LogId, Partition};
 use custos_store::Store;
 use std::{

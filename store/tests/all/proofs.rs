@@ -1,11 +1,6 @@
 //! Proofs out of a real log, against the tree made anew from its records.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::*;
+use crate::common::*;
 use custos_event::{LogId, Partition, commit::LogReader as _};
 use custos_evidence::{
     Hash,

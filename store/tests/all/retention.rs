@@ -1,16 +1,6 @@
 //! Retention: what is let go is gone whole and by name, and everything that is left is proven as before.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-#![allow(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Dice,
     acked::DIR,
     twin::{Mood, Plan, STEPS, Twin, What},

@@ -1,16 +1,7 @@
 //! The power goes at any step of the disk; what was not synced is dropped or garbled. Nothing acknowledged
 //! is lost, and a store whose syncs do nothing is found out.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use common::{
+use crate::common::{
     Dice,
     acked::{Acked, Teller, reopen},
     rounds,

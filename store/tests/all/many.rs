@@ -1,13 +1,9 @@
 //! Many callers at once: groups form, nobody's order is broken, nobody waits for ever.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-#[path = "../benches/events/mod.rs"]
+#[path = "../../benches/events/mod.rs"]
 mod events;
 
-use common::{twin::Twin, *};
+use crate::common::{twin::Twin, *};
 use custos_event::{Append, Entry, LogId};
 use custos_store::{
     Disk, Store, StoreError,
