@@ -1,7 +1,7 @@
 //! Why a rule matched: which of its searches, by which values.
 
 use crate::{
-    logsource::source_of,
+    logsource::source_for,
     naive::Question,
     rule::{Body, Expr, Item, Part, Rule},
 };
@@ -16,7 +16,7 @@ const MATCHED_MAX: usize = 64;
 /// their absence are not shown.
 pub fn explain(rule: &Rule, event: &ParsedEvent, table: &FieldTable) -> Vec<Matched> {
     let Body::Detection(detection) = &rule.body else { return Vec::new() };
-    let question = Question { event, table, source: source_of(event, table) };
+    let question = Question { event, table, source: source_for(&rule.logsource, event, table) };
     let mut wanted = vec![false; detection.searches.len()];
     positive(&detection.condition, true, &mut wanted);
     let mut matched = Vec::new();

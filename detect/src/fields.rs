@@ -19,7 +19,7 @@ pub fn paths(source: &EventSource, field: &str) -> Paths {
     }
     let names = match mapped(source, field) {
         Some(names) => names.iter().map(|name| (*name).to_owned()).collect(),
-        None => own(source).iter().map(|prefix| format!("{prefix}{field}")).collect(),
+        None => own_names(source, field),
     };
     Paths { names, first_only: source.product == "windows" && field == "Channel" }
 }
@@ -56,6 +56,15 @@ pub(crate) fn is_native(source: &EventSource, name: &str) -> bool {
     native.iter().any(|start| name.starts_with(start)) || !ecs::NAMES.contains(&name)
 }
 
+/// The names of a field that only the source's own object has.
+fn own_names(source: &EventSource, field: &str) -> Vec<String> {
+    let prefixes = own(source);
+    // Mappings and shippers keep what ECS has no name for below the product's.
+    let named = prefixes == OTHERS && !source.product.is_empty();
+    let of_product = named.then(|| format!("{}.{field}", source.product));
+    of_product.into_iter().chain(prefixes.iter().map(|prefix| format!("{prefix}{field}"))).collect()
+}
+
 /// Where a source keeps the fields of its own object.
 fn own(source: &EventSource) -> &'static [&'static str] {
     match source.product {
@@ -69,9 +78,11 @@ fn own(source: &EventSource) -> &'static [&'static str] {
         "trivy" => &["trivy."],
         "gophish" => &["gophish."],
         "linux" => &["auditd.", "json.", ""],
-        _ => &["json.", ""],
+        _ => OTHERS,
     }
 }
+
+const OTHERS: &[&str] = &["json.", ""];
 
 const OURS: &[&str] = &[
     "custos.door_event.",

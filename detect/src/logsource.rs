@@ -3,6 +3,7 @@
 //! Decided from what the event itself says (channel and event id, Zeek's path, the decoder's dataset),
 //! never from hints that a converter may have left in it.
 
+mod named;
 mod sources;
 mod windows;
 
@@ -50,9 +51,10 @@ const BY_SHAPE: [(Shape, EventSource); 6] = [
     (Shape::Backup, sources::BACKUP),
 ];
 
-/// Numbers of the fields that decide.
+/// Numbers of the fields that decide, and what rules call the sources that are not known.
 #[derive(Clone, Debug)]
 pub(crate) struct Deciding {
+    named: named::Named,
     zeek_path: FieldId,
     registry_event: FieldId,
 }
@@ -71,11 +73,17 @@ pub(crate) struct Clues<'e> {
 }
 
 impl Deciding {
-    pub(crate) fn new(table: &FieldTable) -> Self {
+    pub(crate) fn new<'r>(table: &FieldTable, rules: impl Iterator<Item = &'r RuleSource>) -> Self {
         Self {
+            named: named::Named::new(rules),
             zeek_path: table.intern("zeek._path"),
             registry_event: table.intern("winlog.event_data.EventType"),
         }
+    }
+
+    /// Every source that an event may turn out to be of.
+    pub(crate) fn all(&self) -> impl Iterator<Item = EventSource> {
+        all().into_iter().chain(self.named.all())
     }
 
     /// The source of `event`.
@@ -98,7 +106,8 @@ impl Deciding {
         } else if shape == Shape::Zeek {
             sources::zeek(clues.zeek_path.unwrap_or_default())
         } else {
-            sources::dataset(clues.dataset.unwrap_or_default())
+            let dataset = clues.dataset.unwrap_or_default();
+            sources::dataset(dataset).or_else(|| self.named.dataset(dataset)).unwrap_or_default()
         })
     }
 
@@ -135,9 +144,13 @@ fn number<E: Values>(event: &E, at: usize) -> Option<i64> {
     }
 }
 
-/// The source of an event, for callers outside the engine: coverage pages, `doctor`.
-pub fn source_of(event: &ParsedEvent, table: &FieldTable) -> EventSource {
-    Deciding::new(table).source(event)
+/// The source of an event as a rule with this logsource sees it.
+pub(crate) fn source_for(
+    rule: &RuleSource,
+    event: &ParsedEvent,
+    table: &FieldTable,
+) -> EventSource {
+    Deciding::new(table, [rule].into_iter()).source(event)
 }
 
 #[cfg(test)]
@@ -156,7 +169,7 @@ mod tests {
             sysmon(&["process_creation"]),
             sysmon(&["registry_event", "registry_add"]),
             sysmon(&["registry_event", "registry_add", "registry_delete"]),
-            sources::dataset("linux.sshd"),
+            sources::dataset("linux.sshd").unwrap(),
             sources::zeek("dns"),
             sources::DOOR,
         ] {

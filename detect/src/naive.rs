@@ -4,7 +4,7 @@
 use crate::{
     compile::contains,
     fields,
-    logsource::{EventSource, source_of},
+    logsource::{EventSource, source_for},
     rule::{
         Asked, Body, Detection, Exception, Expr, Item, Part, Rule, Test,
         pattern::{DASHES, Pattern, Token, fold},
@@ -14,7 +14,7 @@ use custos_event::{FieldTable, ParsedEvent, Shape, ValueRef};
 
 /// Whether `rule` matches `event`. Filters are rules of their own and not applied.
 pub fn matches(rule: &Rule, event: &ParsedEvent, table: &FieldTable) -> bool {
-    let source = source_of(event, table);
+    let source = source_for(&rule.logsource, event, table);
     let Body::Detection(detection) = &rule.body else { return false };
     let unfilled = |part: &Part| part.items().into_iter().any(Item::is_unfilled);
     let question = Question { event, table, source };

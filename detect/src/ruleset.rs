@@ -4,7 +4,7 @@ use crate::{
     compile::{Cond, Predicates, all},
     correlate::link::Links,
     engine::plan::Plan,
-    logsource::{self, Deciding, EventSource},
+    logsource::{Deciding, EventSource},
     naive::Question,
     rule::{
         Body, Rule, RuleSource,
@@ -20,7 +20,7 @@ use std::{
 };
 
 /// Raised whenever the same rules may give other alerts for the same event.
-pub const ENGINE_VERSION: u32 = 4;
+pub const ENGINE_VERSION: u32 = 5;
 
 /// A rule's place in its ruleset; the places are in the order of the rules' ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +61,8 @@ impl Ruleset {
             let filling = Lists::of(rules);
             own.iter_mut().chain(&mut filters).for_each(|rule| filling.fill(rule));
         }
+        let sources = own.iter().map(|rule| &rule.logsource);
+        let deciding = Deciding::new(table, sources);
         let mut predicates = Predicates::default();
         let compiled = own.iter().map(|rule| compiled(rule, &filters, &mut predicates)).collect();
         predicates.finish();
@@ -71,7 +73,7 @@ impl Ruleset {
             compiled,
             predicates,
             table: Arc::clone(table),
-            deciding: Deciding::new(table),
+            deciding,
             plans: Mutex::default(),
         }
     }
@@ -145,7 +147,7 @@ impl Ruleset {
 
     /// Builds the plans of all sources that events may be of, so that no first event waits for its own.
     pub fn prepare(&self) {
-        for source in logsource::all() {
+        for source in self.deciding.all() {
             self.plan(&source);
         }
     }

@@ -198,6 +198,42 @@ fn a_rule_with_an_unfilled_placeholder_never_matches() {
 }
 
 #[test]
+fn a_rule_sees_a_dataset_that_nobody_but_its_owner_knows() {
+    let mut bench = Bench::new();
+    let event = |bench: &mut Bench, dataset: &str| {
+        let json = format!(r#"{{"event":{{"dataset":"{dataset}"}},"gate":{{"plate":"B-XY-77"}}}}"#);
+        bench.event(Shape::Ecs, &json)
+    };
+    let seen_by = |source: &str, field: &str| {
+        rule(&format!(
+            "title: T\nid: r\nlogsource: {{{source}}}\n\
+             detection:\n    s:\n        {field}: B-XY-77\n    condition: s\n"
+        ))
+    };
+    let own = event(&mut bench, "gate.log");
+    for (source, sees) in [
+        ("product: gate", true),
+        ("product: gate, service: log", true),
+        ("service: gate, product: gate", true),
+        ("product: gate, service: audit", false),
+        ("product: gate, category: physical_access", false),
+        ("product: gates", false),
+        ("product: windows", false),
+    ] {
+        for field in ["gate.plate", "plate"] {
+            let rule = seen_by(source, field);
+            let mut engine = bench.engine(std::slice::from_ref(&rule));
+            assert_eq!(!engine.evaluate(&own).is_empty(), sees, "{source}, {field}");
+            assert_eq!(naive::matches(&rule, &own, &bench.table), sees, "{source}, {field}");
+            assert!(!sees || explain(&rule, &own, &bench.table).len() == 1, "{source}, {field}");
+        }
+    }
+    let other = event(&mut bench, "gate.audit");
+    let mut engine = bench.engine(&[seen_by("product: gate, service: log", "plate")]);
+    assert!(engine.evaluate(&other).is_empty() && !engine.evaluate(&own).is_empty());
+}
+
+#[test]
 fn a_rule_sees_only_events_of_its_logsource() {
     let mut bench = Bench::new();
     let for_source = |source: &str| {

@@ -5,9 +5,11 @@ use custos_tests::{
     api::Api,
     custos::{Node, Ran, run},
     process::free_port,
-    root,
+    root, wait,
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// `custos` with these words, paths among them.
 fn custos(words: &[&dyn AsRef<Path>]) -> Result<Ran> {
@@ -33,6 +35,16 @@ fields:
   source.ip: panel
   event.outcome: {from: verdict, values: {PASS: success, DENY: failure}}
 constants: {event.category: physical_access}
+";
+
+/// On the mapping's own dataset and value.
+const RULE: &str = r"title: Refused at the gate
+id: 5b0ff57a-8a0a-4f2e-9d0c-0a4f35b6a001
+logsource: {product: gate}
+detection:
+    refused: {plate: B-XY-77, event.outcome: failure}
+    condition: refused
+level: high
 ";
 
 const LINES: &str = "GATE 1794301200 DENY plate=B-XY-77 from 10.9.0.4\nGATE 1794301201 PASS plate=B-XY-78 from 10.9.0.4\n";
@@ -74,11 +86,19 @@ fn a_server_reads_lines_by_the_mappings_of_its_configuration() -> Result<()> {
     fs::create_dir(folder.path().join("own"))?;
     fs::write(folder.path().join("own/gate.yml"), MAPPING)?;
     let http = free_port()?;
-    let mut node = Node::start(folder.path(), http, "[mappings]\nfolders = [\"own\"]\n")?;
+    fs::create_dir(folder.path().join("rules"))?;
+    fs::write(folder.path().join("rules/gate.yml"), RULE)?;
+    let config = "[mappings]\nfolders = [\"own\"]\n[rules]\nfolders = [\"rules\"]\n";
+    let mut node = Node::start(folder.path(), http, config)?;
     let api = Api::new(&node, http)?;
     api.ship("parking", LINES)?;
     let found = api.found("event.dataset:gate.log and source.ip:10.9.0.4", 2)?;
     ensure!(found.len() == 2);
+    let alerts = wait::until("an alert", LIMIT, || {
+        let page = api.get("/alerts?status=all")?;
+        Ok((page["total"] == 1).then(|| page.to_string()))
+    })?;
+    ensure!(alerts.contains("Refused at the gate") && alerts.contains("B-XY-77"), "{alerts}");
     node.stop()
 }
 

@@ -45,6 +45,11 @@ pub(super) fn all() -> impl Iterator<Item = EventSource> {
     ZEEK.iter().chain(DATASETS).map(|(_, source)| *source)
 }
 
+/// Whether events of this product are told apart here or as Windows'.
+pub(super) fn is_known(product: &str) -> bool {
+    product == "windows" || all().any(|source| source.product == product)
+}
+
 /// `event.dataset` of the decoders and of ECS shippers. A Linux line of `auth.log` is of service `auth`
 /// and of the program's own.
 const DATASETS: &[(&str, EventSource)] = &[
@@ -115,21 +120,14 @@ const DATASETS: &[(&str, EventSource)] = &[
     ("trivy.vulnerability", source("trivy", &["vulnerability"], &[])),
 ];
 
-pub(super) fn dataset(dataset: &str) -> EventSource {
+/// `None` where Custos does not know the dataset.
+pub(super) fn dataset(dataset: &str) -> Option<EventSource> {
     if let Some(path) = dataset.strip_prefix("zeek.") {
-        return zeek(path);
+        return Some(zeek(path));
     }
     let known = DATASETS.binary_search_by(|(name, _)| name.cmp(&dataset)).ok();
-    known.and_then(|index| DATASETS.get(index)).map_or_else(
-        || {
-            if dataset.starts_with("linux.") {
-                source("linux", &["syslog"], &[])
-            } else {
-                EventSource::default()
-            }
-        },
-        |(_, source)| *source,
-    )
+    let known = known.and_then(|index| DATASETS.get(index)).map(|(_, source)| *source);
+    known.or_else(|| dataset.starts_with("linux.").then_some(source("linux", &["syslog"], &[])))
 }
 
 #[cfg(test)]
@@ -144,15 +142,16 @@ mod tests {
 
     #[test]
     fn a_dataset_leads_to_its_source_and_an_unknown_one_to_none() {
-        assert_eq!(dataset("linux.sshd").services, ["sshd", "auth", "syslog"]);
-        assert_eq!(dataset("zeek.dns").categories, ["dns"]);
-        assert_eq!(dataset("linux.something").services, ["syslog"]);
-        assert_eq!(dataset("netfilter.log").categories, ["firewall"]);
-        assert_eq!(dataset("keycloak.admin").product, "keycloak");
+        let of = |name: &str| dataset(name).unwrap();
+        assert_eq!(of("linux.sshd").services, ["sshd", "auth", "syslog"]);
+        assert_eq!(of("zeek.dns").categories, ["dns"]);
+        assert_eq!(of("linux.something").services, ["syslog"]);
+        assert_eq!(of("netfilter.log").categories, ["firewall"]);
+        assert_eq!(of("keycloak.admin").product, "keycloak");
         // Those of the mappings that come with Custos.
-        assert_eq!(dataset("haproxy.log").product, "haproxy");
-        assert_eq!(dataset("openvpn.log").services, ["openvpn"]);
-        assert_eq!(dataset("postgresql.log").categories, ["database"]);
-        assert_eq!(dataset("moon.phase"), EventSource::default());
+        assert_eq!(of("haproxy.log").product, "haproxy");
+        assert_eq!(of("openvpn.log").services, ["openvpn"]);
+        assert_eq!(of("postgresql.log").categories, ["database"]);
+        assert_eq!(dataset("moon.phase"), None);
     }
 }
