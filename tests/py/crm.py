@@ -24,7 +24,7 @@ dice = random.Random(7)
 # Three days back, at midnight: where the test's configuration begins, so that stretches end at midnight too.
 begin = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 here = f"http://127.0.0.1:{port}"
-report = {"grants": [], "overlaps": 0, "faults": [], "wrong": [], "calls": 0}
+report = {"begin": begin.isoformat().replace("+00:00", "Z"), "grants": [], "overlaps": 0, "faults": [], "wrong": [], "calls": 0}
 tokens, granting, exports = set(), 0, {}
 SECRETS = {"client": "client-secret-of-this-test", "refresh": "refresh-token-of-this-test",
            "app": "app-secret-of-this-test", "code": "permanent-code-of-this-test"}

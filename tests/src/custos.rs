@@ -197,7 +197,7 @@ impl Node {
     pub fn kill_on_the_way(&mut self, total: u64, kills: u64, limit: Duration) -> Result<u64> {
         let (mut before, mut mid_progress) = (0, 0);
         for kill in 0..kills {
-            let due = before + (total - before) / (kills - kill + 1);
+            let due = before + total.saturating_sub(before) / (kills - kill + 1);
             self.wait_for_stored(due, limit)?;
             self.kill()?;
             let now = self.stored_after_kill()?;

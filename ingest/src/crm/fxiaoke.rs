@@ -89,7 +89,8 @@ impl Fxiaoke {
                 "grantType": grant_type,
             }));
             let url = format!("{}{path}?thirdTraceId={}", config.url, trace());
-            let grant = answer::grant(&turn.web.send(Ask::json(&url, &body))?, turn.now())?;
+            let grant =
+                answer::grant(&turn.web.send(Ask::json(&url, &body).secret())?, turn.now())?;
             let secs = grant.expires_secs;
             Ok((grant, secs))
         })

@@ -121,12 +121,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) body: Vec<u8>,
     pub(crate) bytes_max: u64,
     pub(crate) within: Duration,
+    /// The answer may hold a secret, or what was asked once more: none of it is told.
+    pub(crate) is_secret: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn get(url: &'a str) -> Self {
         let (bytes_max, within) = (ANSWER_BYTES_MAX, ANSWER_WITHIN);
-        Self { method: "GET", url, headers: Vec::new(), body: Vec::new(), bytes_max, within }
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { method: "GET", url, headers, body, bytes_max, within, is_secret: false }
     }
 
     pub(crate) fn post(url: &'a str, content_type: &str, body: Vec<u8>) -> Self {
@@ -136,6 +139,11 @@ impl<'a> Ask<'a> {
 
     pub(crate) fn json(url: &'a str, body: &serde_json::Value) -> Self {
         Self::post(url, "application/json", body.to_string().into_bytes())
+    }
+
+    #[must_use]
+    pub(crate) fn secret(self) -> Self {
+        Self { is_secret: true, ..self }
     }
 
     #[must_use]
@@ -150,6 +158,7 @@ impl<'a> Ask<'a> {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
+    pub(crate) is_secret: bool,
 }
 
 impl Answer {
@@ -159,6 +168,9 @@ impl Answer {
 
     /// Its beginning, for people.
     pub(crate) fn shown(&self) -> String {
+        if self.is_secret {
+            return "(its text is not told)".into();
+        }
         let text = String::from_utf8_lossy(&self.body);
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         words.chars().take(SHOWN_CHARS_MAX).collect::<String>().escape_debug().to_string()
@@ -217,7 +229,7 @@ impl Web {
         }
         let body = answer.body_mut().with_config().limit(ask.bytes_max).read_to_vec();
         let body = body.map_err(|error| failed(&error))?.into();
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, is_secret: ask.is_secret })
     }
 }
 

@@ -82,8 +82,8 @@ impl Zoho {
                 ("refresh_token", config.refresh_token.reveal()),
             ];
             let form_type = "application/x-www-form-urlencoded";
-            let grant =
-                answer::grant(&turn.web.send(Ask::post(&url, form_type, encode(&form)))?)?;
+            let ask = Ask::post(&url, form_type, encode(&form)).secret();
+            let grant = answer::grant(&turn.web.send(ask)?)?;
             // It decides where the token goes.
             turn.web.check(&grant.api)?;
             let secs = grant.expires_secs;

@@ -79,14 +79,14 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
 function Connectors({ all }: { all: Connector[] }) {
   const { t, term } = useSpeech();
   return (
-    <section className="card" aria-label={t("connectors.title")}>
+    <section className="card" aria-label={t("connectors.title")} tabIndex={0}>
       <table className="table">
         <thead><tr><th>{t("connectors.title")}</th><th>{t("connectors.readUpTo")}</th><th>{t("connectors.trouble")}</th></tr></thead>
         <tbody>
           {all.map((one) => (
             <tr key={one.source}>
               <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div></td>
-              <td className="nowrap">{one.read_up_to ? <Stamp time={one.read_up_to} /> : <span className="quiet">{t("connectors.never")}</span>}</td>
+              <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{t("connectors.never")}</span>}</td>
               <td>{one.trouble ? (
                 <>
                   <Chip tone={one.trouble.kind === "refused" || one.trouble.kind === "quota" ? "bad" : "warn"}>{term("connectorTrouble", one.trouble.kind)}</Chip> <Outside text={one.trouble.text} />

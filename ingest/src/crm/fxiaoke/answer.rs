@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.to_owned().into() }
+        Answer { status, body: body.to_owned().into(), is_secret: false }
     }
 
     #[test]

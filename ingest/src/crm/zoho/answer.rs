@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.to_owned().into() }
+        Answer { status, body: body.to_owned().into(), is_secret: false }
     }
 
     #[test]
@@ -164,6 +164,16 @@ mod tests {
             (503, "busy", "unreachable"),
         ] {
             assert_eq!(grant(&answer(status, body)).unwrap_err().kind(), kind, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_token_endpoint_answers_is_not_told() {
+        for (status, body) in
+            [(404, "client_secret=s3cret"), (502, "s3cret"), (200, r#"{"access_token":"s3cret"}"#)]
+        {
+            let answer = Answer { is_secret: true, ..answer(status, body) };
+            assert!(!grant(&answer).unwrap_err().text().contains("s3cret"), "{body}");
         }
     }
 
