@@ -12,7 +12,7 @@ use super::{
 };
 use answer::{Export, Grant};
 use custos_event::{Private, Timestamp};
-use rows::DOWNLOAD_BYTES_MAX;
+use rows::{DOWNLOAD_BYTES_MAX, Gathering, Untimed};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -60,11 +60,12 @@ const LINKS_MAX: usize = 16;
 pub(crate) struct Zoho {
     config: ZohoConfig,
     held: Held<Grant>,
+    untimed: Untimed,
 }
 
 impl Zoho {
     pub(crate) fn new(config: ZohoConfig) -> Self {
-        Self { config, held: Held::default() }
+        Self { config, held: Held::default(), untimed: Untimed::default() }
     }
 
     pub(crate) fn hosts(config: &ZohoConfig) -> Hosts {
@@ -167,6 +168,19 @@ impl Zoho {
         };
         self.ask(turn, send, read)
     }
+
+    /// One file after the other: none is held beside the next.
+    fn gather(
+        &mut self,
+        links: &[String],
+        mut into: Gathering<'_>,
+        turn: &Turn<'_>,
+    ) -> Result<Vec<Row>, Trouble> {
+        for link in links {
+            rows::read(&self.download(link, turn)?.body, &mut into)?;
+        }
+        Ok(into.rows)
+    }
 }
 
 impl Peer for Zoho {
@@ -184,12 +198,12 @@ impl Peer for Zoho {
         if links.len() > LINKS_MAX {
             return Err(Trouble::TooLarge(format!("the export has more than {LINKS_MAX} files")));
         }
-        let mut all = Vec::new();
-        for link in &links {
-            let answer = self.download(link, turn)?;
-            rows::read(&answer.body, window, &mut all)?;
-        }
-        Ok(all)
+        let mut untimed = std::mem::take(&mut self.untimed);
+        untimed.begin(window);
+        let into = Gathering { window, untimed: &mut untimed, rows: Vec::new() };
+        let rows = self.gather(&links, into, turn);
+        self.untimed = untimed;
+        rows
     }
 }
 

@@ -12,7 +12,10 @@ use bytes::Bytes;
 use csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::io::{Cursor, Read};
+use std::{
+    collections::HashSet,
+    io::{Cursor, Read},
+};
 use zip::ZipArchive;
 
 /// Zoho puts 100,000 rows into a file; as text they take some 20 MiB. More is asked for in shorter stretches.
@@ -30,10 +33,43 @@ const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 const EMPTY_ZIP_MAGIC: &[u8] = b"PK\x05\x06";
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Adds the rows of one download that belong to `window`.
-pub(crate) fn read(body: &Bytes, window: Window, rows: &mut Vec<Row>) -> Result<(), Trouble> {
+/// Rows that do not say when they were: Zoho gives the second at a border of two stretches to both, and nothing but the
+/// row itself tells that it came before. What is held here ends with the process.
+#[derive(Debug, Default)]
+pub(crate) struct Untimed {
+    window: Option<Window>,
+    before: HashSet<[u8; 32]>,
+    here: HashSet<[u8; 32]>,
+}
+
+impl Untimed {
+    /// A stretch is asked for: the next one, the same once more, or another.
+    pub(crate) fn begin(&mut self, window: Window) {
+        let here = std::mem::take(&mut self.here);
+        match self.window.replace(window) {
+            Some(last) if last.to == window.from => self.before = here,
+            Some(last) if last.from == window.from => {}
+            _ => self.before.clear(),
+        }
+    }
+
+    fn is_new(&mut self, row: [u8; 32]) -> bool {
+        self.here.insert(row);
+        !self.before.contains(&row)
+    }
+}
+
+/// What the rows of a stretch are gathered in.
+pub(crate) struct Gathering<'u> {
+    pub(crate) window: Window,
+    pub(crate) untimed: &'u mut Untimed,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// Adds the rows of one download that belong to the stretch.
+pub(crate) fn read(body: &Bytes, into: &mut Gathering<'_>) -> Result<(), Trouble> {
     if !body.starts_with(ZIP_MAGIC) && !body.starts_with(EMPTY_ZIP_MAGIC) {
-        return file(body, window, rows);
+        return file(body, into);
     }
     let odd = |what: &dyn std::fmt::Display| Trouble::Odd(format!("the export's ZIP: {what}"));
     let mut archive = ZipArchive::new(Cursor::new(&body[..])).map_err(|error| odd(&error))?;
@@ -54,7 +90,7 @@ pub(crate) fn read(body: &Bytes, window: Window, rows: &mut Vec<Row>) -> Result<
                 "the export inflates to more than {INFLATED_BYTES_MAX} bytes"
             ))
         })?;
-        file(&text, window, rows)?;
+        file(&text, into)?;
     }
     Ok(())
 }
@@ -86,7 +122,7 @@ fn meaning(header: &str) -> Option<Means> {
     })
 }
 
-fn file(text: &[u8], window: Window, rows: &mut Vec<Row>) -> Result<(), Trouble> {
+fn file(text: &[u8], into: &mut Gathering<'_>) -> Result<(), Trouble> {
     let text = text.strip_prefix(UTF8_BOM).unwrap_or(text);
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(text);
     let odd = |error: csv::Error| Trouble::Odd(format!("the export's CSV: {error}"));
@@ -102,10 +138,11 @@ fn file(text: &[u8], window: Window, rows: &mut Vec<Row>) -> Result<(), Trouble>
                 "a row of the export has more than {COLUMNS_MAX} columns"
             )));
         }
-        if rows.len() == ROWS_MAX {
+        if into.rows.len() == ROWS_MAX {
             return Err(Trouble::TooLarge(format!("the export has more than {ROWS_MAX} rows")));
         }
-        rows.extend(row(&columns, &record, window));
+        let row = row(&columns, &record, into);
+        into.rows.extend(row);
     }
     Ok(())
 }
@@ -136,7 +173,7 @@ fn columns(header: &ByteRecord) -> Result<Vec<Column>, Trouble> {
 }
 
 /// `None`: of another stretch, which has it or will.
-fn row(columns: &[Column], record: &ByteRecord, window: Window) -> Option<Row> {
+fn row(columns: &[Column], record: &ByteRecord, into: &mut Gathering<'_>) -> Option<Row> {
     let mut whole = Map::new();
     for (at, value) in record.iter().enumerate() {
         let known =
@@ -155,7 +192,15 @@ fn row(columns: &[Column], record: &ByteRecord, window: Window) -> Option<Row> {
     let time = value(Means::Time);
     let read = time.as_deref().and_then(time::iso).filter(|read| !read.completed);
     let second = read.map(|read| read.at.0.div_euclid(custos_event::time::NANOS_PER_SEC));
-    if second.is_some_and(|second| !window.has(second)) {
+    if second.is_some_and(|second| !into.window.has(second)) {
+        return None;
+    }
+    // What it holds, not how its columns are named today; of 200,000 rows the digests, not the rows a second time.
+    let add = |digest: Sha256, value: &[u8]| {
+        digest.chain_update((value.len() as u64).to_le_bytes()).chain_update(value)
+    };
+    let identity: [u8; 32] = record.iter().fold(Sha256::new(), add).finalize().into();
+    if second.is_none() && !into.untimed.is_new(identity) {
         return None;
     }
     let row = json!({
@@ -170,13 +215,8 @@ fn row(columns: &[Column], record: &ByteRecord, window: Window) -> Option<Row> {
         "row": Value::Object(whole),
     });
     let json = without_nothing(row).to_string();
-    let second = second.unwrap_or(window.to - 1);
-    // What it holds, not how its columns are named today; of 200,000 rows the digests, not the rows a second time.
-    let add = |digest: Sha256, value: &[u8]| {
-        digest.chain_update((value.len() as u64).to_le_bytes()).chain_update(value)
-    };
-    let identity = record.iter().fold(Sha256::new(), add).finalize().to_vec();
-    Some(Row { second, identity, json: json.into() })
+    let second = second.unwrap_or(into.window.to - 1);
+    Some(Row { second, identity: identity.to_vec(), json: json.into() })
 }
 
 #[cfg(test)]
@@ -187,9 +227,16 @@ mod tests {
 
     const DAY: Window = Window { from: 1_795_996_800, to: 1_796_083_200 };
 
+    fn gathered(body: &[u8], window: Window, untimed: &mut Untimed) -> Result<Vec<Row>, Trouble> {
+        untimed.begin(window);
+        let mut into = Gathering { window, untimed, rows: Vec::new() };
+        read(&Bytes::copy_from_slice(body), &mut into)?;
+        Ok(into.rows)
+    }
+
     fn read_all(body: &[u8]) -> Result<Vec<Value>, Trouble> {
-        let mut rows = Vec::new();
-        read(&Bytes::copy_from_slice(body), DAY, &mut rows)?;
+        let mut untimed = Untimed::default();
+        let rows = gathered(body, DAY, &mut untimed)?;
         Ok(rows.iter().map(|row| serde_json::from_slice(&row.json).unwrap()).collect())
     }
 
@@ -238,14 +285,25 @@ mod tests {
     #[test]
     fn a_row_is_known_again_under_other_names_of_its_columns() {
         let identity = |text: &str| {
-            let mut rows = Vec::new();
-            read(&Bytes::copy_from_slice(text.as_bytes()), DAY, &mut rows).unwrap();
-            rows.remove(0).identity
+            gathered(text.as_bytes(), DAY, &mut Untimed::default()).unwrap().remove(0).identity
         };
         let line = "Mia,View,2026-11-30T10:00:00Z";
         let one = identity(&format!("User,Action,Time\n{line}\n"));
         assert_eq!(identity(&format!("DONE BY,ACTION,Audited Time\n{line}\n")), one);
         assert_ne!(identity("User,Action,Time\nMi,aView,2026-11-30T10:00:00Z\n"), one);
+    }
+
+    #[test]
+    fn a_row_without_a_time_that_two_stretches_have_is_taken_once_and_asked_for_again_once_more() {
+        let next = Window { from: DAY.to, to: DAY.to + 300 };
+        let body =
+            b"User,Action,Time\nMia,View,\"Nov 30, 2026 11:59 PM\"\nAl,View,today\nAl,View,today\n";
+        let both = b"User,Action,Time\nAl,View,today\nEve,View,now\n";
+        let mut untimed = Untimed::default();
+        let mut count = |body: &[u8], window| gathered(body, window, &mut untimed).unwrap().len();
+        assert_eq!((count(body, DAY), count(body, DAY)), (3, 3));
+        assert_eq!((count(both, next), count(both, next)), (1, 1));
+        assert_eq!(count(both, Window { from: next.to + 9, to: next.to + 10 }), 2);
     }
 
     #[test]
@@ -276,9 +334,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_download_makes_it_panic(head in "(User,Action,Time\n)?(PK\x03\x04)?", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut rows = Vec::new();
-            drop(read(&Bytes::from([head.as_bytes(), &bytes].concat()), DAY, &mut rows));
-            for row in rows {
+            let body = [head.as_bytes(), &bytes].concat();
+            for row in gathered(&body, DAY, &mut Untimed::default()).unwrap_or_default() {
                 prop_assert!(serde_json::from_slice::<Value>(&row.json).is_ok());
             }
         }
