@@ -13,7 +13,7 @@ use crate::{
     opened::{BlockRef, Opened},
     quarantine,
     retention::{self, Dropped},
-    scan::{Damage, Piece, scan},
+    scan::{self, Damage, Piece, scan},
     seal::SealJob,
     segment::{self, SegmentHeader},
     stream::{Durable, Segment, Stream, StreamId},
@@ -404,7 +404,7 @@ impl Walk<'_> {
 /// made durable only by writing it once more, beside the old file, for that one may be all there is.
 fn renew(disk: &Disk, file: &File, header_bytes: u64, frames: &[u8]) -> Result<File, StoreError> {
     let (path, temporary) = (file.path(), file.path().with_extension("tmp"));
-    let used = frames.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let used = scan::used(frames);
     let mut whole = file.read_at(0, usize::try_from(header_bytes).unwrap_or(usize::MAX))?;
     whole.extend_from_slice(frames.get(..used).unwrap_or_default());
     let written = disk.create(&temporary)?;

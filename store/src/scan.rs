@@ -46,7 +46,7 @@ const SECTOR_BYTES: usize = 512;
 /// The pieces of `bytes` from `from` on, and where the last one ends. Zeros behind that are room that was
 /// reserved and not used.
 pub(crate) fn scan(bytes: &[u8], from: usize) -> (Vec<Piece>, usize) {
-    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let used = used(bytes);
     let (mut pieces, mut at) = (Vec::new(), from);
     while at < used {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -67,6 +67,19 @@ pub(crate) fn scan(bytes: &[u8], from: usize) -> (Vec<Piece>, usize) {
         }
     }
     (pieces, at)
+}
+
+/// How many bytes there are up to the last one that is not zero: behind them is room that was reserved.
+pub(crate) fn used(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    // Of 64 MiB most is zeros, and comparing slices is what processors do best.
+    let mut rest = bytes;
+    while let Some((before, last)) = rest.split_last_chunk()
+        && *last == ZEROS
+    {
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
 /// The next place where a whole frame begins. That random bytes look like one has a chance of 2⁻⁹⁶.

@@ -12,7 +12,7 @@ use crate::{
     note::{self, Checkpoint, NoteError},
     opened::read_head,
     retention::{self, DroppedRange},
-    scan::{Piece, scan},
+    scan::{self, Piece, scan},
     store::check_folder,
     stream::StreamId,
     tree::Hash,
@@ -229,7 +229,7 @@ fn used_bytes(
     let last = files.iter().filter_map(|(id, paths)| Some((id, paths.last()?)));
     let used = last.map(|(id, path)| {
         let bytes = disk.open(path)?.read_from(0)?;
-        Ok((*id, bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)))
+        Ok((*id, scan::used(&bytes)))
     });
     used.collect()
 }

@@ -7,7 +7,7 @@ use crate::{
     error::StoreError,
     note,
     opened::{BlockRef, Opened},
-    segment,
+    scan, segment,
     shared::Shared,
     stream::{Segment, Stream, StreamId},
     tree::{self, Frontier},
@@ -203,5 +203,5 @@ fn live(
 
 fn used_bytes(opened: &Opened) -> Result<u64, StoreError> {
     let bytes = opened.file.read_from(0)?;
-    Ok(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+    Ok(scan::used(&bytes) as u64)
 }

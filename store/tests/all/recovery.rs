@@ -8,7 +8,7 @@ use custos_event::{Fact, LogId, Partition};
 use custos_store::Store;
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 const LOG: LogId = LogId::TELEMETRY;
@@ -247,16 +247,25 @@ fn verify_beside_a_running_store_takes_its_open_tail_for_what_it_is() {
     let (store, _) = Store::open(dir.path(), options()).unwrap();
     five_appends(&store);
     assert_ok(dir.path());
-    let stop = AtomicBool::new(false);
+    let (stop, allowed) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let mut appended = 0;
+            // Some more beside each reading; of a log that grew as it liked each would take longer than the last.
             while !stop.load(Ordering::Relaxed) {
+                let more = allowed.load(Ordering::Relaxed);
+                if appended == more {
+                    std::thread::yield_now();
+                    continue;
+                }
+                appended += 1;
                 store.append_blocking(append(LOG, &["more", "and more"])).unwrap();
                 store.append_blocking(append(LogId::JOURNAL, &["fact"])).unwrap();
             }
         });
         let found: Vec<_> = (0..20)
             .map(|_| {
+                allowed.fetch_add(100, Ordering::Relaxed);
                 store.checkpoint().unwrap();
                 faults(dir.path())
             })
