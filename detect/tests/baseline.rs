@@ -4,7 +4,11 @@
 
 mod common;
 
-use common::{DAY, HOUR, at, line::Line, rule, second, with};
+use common::{
+    DAY, HOUR, at,
+    line::{Line, why},
+    rule, second, with,
+};
 use custos_detect::{Memory, Ruleset, Seen, Watch, parse};
 use custos_event::Counted;
 use std::sync::Arc;
@@ -43,19 +47,12 @@ fn what_is_more_than_on_somebodys_own_days_is_raised_once_a_stretch() {
     let event = line.event(30 * DAY + HOUR, r#""user":"Mia""#);
     let alerts: Vec<_> = (0..40).flat_map(|_| line.show(30 * DAY + HOUR, &event)).collect();
     assert_eq!(alerts.len(), 1);
-    let why: Vec<_> = alerts[0]
-        .matched
-        .iter()
-        .map(|it| {
-            (it.selection.as_str(), it.field.as_str(), it.pattern.as_str(), it.value.as_str())
-        })
-        .collect();
     let expected = [
         ("s", "f", "'a'", "a"),
         ("baseline", "count", "> 3 × 5 / 1h", "16"),
         ("by", "user", "", "Mia"),
     ];
-    assert_eq!(why, expected);
+    assert_eq!(why(&alerts[0]), expected);
     assert_eq!(line.times(30 * DAY + 2 * HOUR, "mia", 40), 1, "the next hour is another");
 }
 

@@ -4,7 +4,11 @@
 
 mod common;
 
-use common::{DAY, HOUR, at, line::Line, rule, second, with};
+use common::{
+    DAY, HOUR, at,
+    line::{Line, why},
+    rule, second, with,
+};
 use custos_detect::{Memory, Ruleset, Seen, Watch, parse};
 use custos_event::{ParsedEvent, ValueRef};
 use std::sync::Arc;
@@ -18,19 +22,12 @@ fn a_value_is_new_once_for_each_whose_values_were_learned() {
     assert_eq!(line.see(6 * DAY, r#""user":"mia","country":"FR""#), 0, "still learning");
     let event = line.event(7 * DAY, r#""user":"Mia","country":"KP""#);
     let alerts = line.show(7 * DAY, &event);
-    let shown: Vec<_> = alerts[0]
-        .matched
-        .iter()
-        .map(|it| {
-            (it.selection.as_str(), it.field.as_str(), it.pattern.as_str(), it.value.as_str())
-        })
-        .collect();
     let expected = [
         ("s", "f", "'a'", "a"),
         ("first_seen", "country", "≤ 1 / 30d", "KP"),
         ("by", "user", "", "Mia"),
     ];
-    assert_eq!(shown, expected);
+    assert_eq!(why(&alerts[0]), expected);
     assert_eq!(line.see(7 * DAY + 1, r#""user":"mia","country":"kp""#), 0, "case does not count");
     assert_eq!(line.see(8 * DAY, r#""user":"li","country":"KP""#), 0, "li is only learned");
     assert_eq!(line.see(8 * DAY, r#""user":"mia","country":"FR""#), 0, "learned on day 6");

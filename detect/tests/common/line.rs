@@ -79,3 +79,9 @@ impl Line {
         self.memory.resumed();
     }
 }
+
+/// Selection, field, pattern and value of each word of an alert's explanation.
+pub(crate) fn why(alert: &Alert) -> Vec<(&str, &str, &str, &str)> {
+    let words = alert.matched.iter();
+    words.map(|it| (&*it.selection, &*it.field, &*it.pattern, &*it.value)).collect()
+}
