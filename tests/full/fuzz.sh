@@ -4,9 +4,9 @@
 
 # What cargo-fuzz asks of the compiler, without the address sanitizer: this workspace has no unsafe code, and with it
 # one has to have a nightly compiler.
-readonly FUZZ_FLAGS="--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+readonly FUZZ_FLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares"
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 
 # A target with a name for its corpus, further arguments of libFuzzer behind them.
 fuzz() {
