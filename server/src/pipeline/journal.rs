@@ -6,8 +6,8 @@ use crate::exit::Failure;
 use anyhow::Context as _;
 use custos_detect::Memory;
 use custos_event::{
-    AccountEvent, Alert, AlertId, CommitNo, Cursor, Envelope, Fact, LogId, Partition, Position,
-    RulesetHash, Seq, commit::LogReader as _,
+    AccountEvent, Alert, AlertId, CommitNo, Counted, Cursor, Envelope, Fact, LogId, Partition,
+    Position, RulesetHash, Seq, commit::LogReader as _,
 };
 use custos_store::{
     Store,
@@ -29,6 +29,8 @@ const RULEBOOK: &str = "rulebook";
 const SIGHTINGS: &str = "sightings";
 /// How much of rules' matches came of whom on which day, by its key and the day.
 const COUNTED: &str = "counted";
+/// As long as a rule may remember days, and some more for events that come late.
+const DAYS_COUNTED: i32 = 100;
 const STATE: &str = "journal";
 const NEXT: &[u8] = b"next";
 const EVALUATED: &[u8] = b"evaluated";
@@ -143,9 +145,21 @@ impl Journal {
             let sighting = serde_json::from_slice(&row?.1).context("a sighting of the catalog")?;
             memory.recall(&sighting);
         }
+        let mut counted = Vec::new();
         for row in self.catalog.scan(COUNTED, b"") {
-            let counted = serde_json::from_slice(&row?.1).context("a count of the catalog")?;
-            memory.recall_counted(&counted);
+            let (key, value) = row?;
+            let of_day: Counted =
+                serde_json::from_slice(&value).context("a count of the catalog")?;
+            counted.push((key, of_day));
+        }
+        let newest = counted.iter().map(|(_, of_day)| of_day.day).max().unwrap_or_default();
+        for (key, of_day) in counted {
+            if of_day.day < newest.saturating_sub(DAYS_COUNTED) {
+                // No rule remembers it: the log has it, the catalog need not.
+                self.catalog.remove(COUNTED, &key)?;
+            } else {
+                memory.recall_counted(&of_day);
+            }
         }
         Ok(memory)
     }

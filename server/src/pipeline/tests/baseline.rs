@@ -1,13 +1,16 @@
 //! More than usual over a real store: raised once, wherever the process ends, and the same in a replay.
 
 use super::Node;
-use crate::pipeline::{
-    detector::{Detector, for_each_fact},
-    follow::Projection as _,
-    replay,
+use crate::{
+    folder::{append_facts, system},
+    pipeline::{
+        detector::{Detector, for_each_fact},
+        follow::Projection as _,
+        replay,
+    },
 };
 use custos_detect::{Ruleset, parse};
-use custos_event::{Counted, Envelope, Fact, Parser};
+use custos_event::{CommitNo, Counted, Envelope, Fact, Parser};
 use custos_store::catalog::Catalog;
 use std::{sync::Arc, time::Duration};
 
@@ -81,6 +84,21 @@ fn what_was_counted_is_told_once_a_turn_and_stands_in_the_journal_alone() {
     let known = |node: &Node| node.opened.journal().unwrap().memory().unwrap().len();
     assert_eq!(known(&node), 1);
     drop((detector, journal));
+    let node = node.restart();
+    let long_ago = Counted { day: counted[0].day - 101, ..counted[0].clone() };
+    let fact = Fact::BaselineCounted {
+        rule: ruleset.rules()[0].id.clone(),
+        from: CommitNo(1),
+        to: CommitNo(1),
+        counted: vec![long_ago],
+        forgotten: 0,
+        late: 0,
+    };
+    append_facts(&node.opened.store, &system("detect"), vec![fact]).unwrap();
+    let journal = node.opened.journal().unwrap();
+    let rows = || journal.catalog().scan("counted", b"").count();
+    assert_eq!((rows(), journal.memory().unwrap().len(), rows()), (2, 1, 1), "too long ago");
+    drop(journal);
     let node = node.restart();
     Catalog::delete(&node.dir.path().join("catalog")).unwrap();
     assert_eq!(known(&node), 1, "read from the journal again");
