@@ -27,6 +27,7 @@ mod inspect;
 mod judge;
 mod keeper;
 pub mod keys;
+mod leaves;
 pub mod medium;
 mod note;
 mod opened;

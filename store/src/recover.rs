@@ -2,14 +2,14 @@
 //! what is damaged. Cuts torn tails (after saving them) and leaves damaged ranges where they are.
 
 use crate::{
-    block, checkpoint,
-    crypt::Key,
+    checkpoint,
     disk::{Disk, File},
     error::StoreError,
     found::{Body, Found, OpenBody, find, is_missing, synced_through},
     frame::{self, Framed},
     judge::{Verdict, Witness, judge},
     keys::Keyring,
+    leaves::{Leaves, leaves},
     opened::{BlockRef, Opened},
     quarantine,
     retention::{self, Dropped},
@@ -283,7 +283,8 @@ impl Walk<'_> {
         let (mut blocks, mut nodes) = (Vec::new(), Vec::new());
         let count = pieces.len();
         let (mut damaged, mut whole, mut torn) = (false, bytes.len(), false);
-        for (index, piece) in pieces.into_iter().enumerate() {
+        let leaves = leaves(&bytes, &pieces, &key);
+        for (index, (piece, leaves)) in pieces.into_iter().zip(leaves).enumerate() {
             let followed = !last || index + 1 < count;
             let damage = match piece {
                 Piece::Frame { at, framed } => {
@@ -293,8 +294,7 @@ impl Walk<'_> {
                         self.quarantine(from, to, "frames are missing", path, &[])?;
                         lose(&mut durable.frontier, to);
                     }
-                    let frame = bytes.get(at..).unwrap_or_default();
-                    match take_in(frame, &framed, &header, &key, durable, &mut nodes) {
+                    match take_in(leaves, &framed, &header, durable, &mut nodes) {
                         Ok(()) => {
                             self.saw(framed.header.last_commit, framed.header.last_at);
                             blocks.push(BlockRef::of(header_bytes + at as u64, &framed));
@@ -422,12 +422,11 @@ pub(crate) fn lose(frontier: &mut Frontier, to: u64) {
     }
 }
 
-/// Decrypts one frame and takes its records into the tree. Nothing is changed on error.
+/// Takes one frame's records into the tree. Nothing is changed on error.
 fn take_in(
-    bytes: &[u8],
+    leaves: Leaves,
     framed: &Framed,
     segment: &SegmentHeader,
-    key: &Key,
     durable: &mut Durable,
     nodes: &mut Vec<tree::Hash>,
 ) -> Result<(), frame::FrameError> {
@@ -438,9 +437,11 @@ fn take_in(
     if stands.size() != durable.frontier.size() {
         return Err(frame::FrameError::Forged);
     }
-    let block = block::read(header, frame::open(bytes, framed, key, None)?)?;
+    let leaves = leaves.unwrap_or(Err(frame::FrameError::Forged))?;
     durable.frontier = stands;
-    block.iter().for_each(|(_, record)| durable.frontier.push(tree::leaf(&record), nodes));
+    for leaf in leaves {
+        durable.frontier.push(leaf, nodes);
+    }
     durable.tables.apply(&header.rows);
     Ok(())
 }
