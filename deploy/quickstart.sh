@@ -28,7 +28,7 @@ need_rust "$RUST_MIN"
 need_node "$NODE_MIN" "$PWD/.cache/node"
 cmake --version | head -1
 
-say "2/3 building custos and its console (the first time about a quarter of an hour on two cores)"
+say "2/3 building custos and its console (the first time fifteen to twenty minutes on two cores)"
 cargo build --release -p custos-server
 custos=${CARGO_TARGET_DIR:-target}/release/custos
 "$custos" version
