@@ -19,6 +19,7 @@ use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// How long a stretch without alerts may go unsaid. A crash repeats at most this much evaluation, with the
@@ -150,15 +151,17 @@ impl Detector {
         self.pending.ruleset = self.ruleset.hash();
     }
 
-    fn recall(&mut self, parser: &mut Parser) -> anyhow::Result<()> {
+    /// False where `stop` came first: what was recalled by then is no state to go on with.
+    fn recall(&mut self, parser: &mut Parser, stop: &CancellationToken) -> anyhow::Result<bool> {
         self.is_stale = false;
         self.journal.catch_up()?;
         let unsaid = self.waiting.iter().flat_map(|stretch| &stretch.alerts);
         let of_log = (&self.store, &self.journal);
         let until = (self.seen, unsaid.map(|(_, alert)| alert));
-        recall(of_log, &self.ruleset, (&mut self.watch, &mut self.memory), until, parser)?;
+        let state = (&mut self.watch, &mut self.memory);
+        let is_whole = recall(of_log, &self.ruleset, state, until, (parser, stop))?;
         self.memory.resumed();
-        Ok(())
+        Ok(is_whole)
     }
 
     fn take_pending(&mut self) -> Stretch {
@@ -262,6 +265,10 @@ impl Detector {
 }
 
 impl Projection for Detector {
+    fn prepare(&mut self, parser: &mut Parser, stop: &CancellationToken) -> anyhow::Result<bool> {
+        self.recall(parser, stop)
+    }
+
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()> {
         for commit in commits {
             if self.following.as_mut().is_some_and(|it| it.until(commit.commit)) {
@@ -269,7 +276,7 @@ impl Projection for Detector {
             }
             if commit.log.is_telemetry() {
                 if self.is_stale {
-                    self.recall(parser)?;
+                    self.recall(parser, &CancellationToken::new())?;
                 }
                 self.evaluate(commit, parser)?;
             } else if let Some(following) = &mut self.following

@@ -16,6 +16,11 @@ const WAIT: Duration = Duration::from_millis(100);
 
 /// A consumer of the log's commits.
 pub(crate) trait Projection {
+    /// Called once, before the first commit. False where `stop` came first: it is not to be fed, and has nothing to say.
+    fn prepare(&mut self, _parser: &mut Parser, _stop: &CancellationToken) -> anyhow::Result<bool> {
+        Ok(true)
+    }
+
     /// Takes in `commits`, in order and without a gap. May keep results back until [`Self::settle`].
     fn take(&mut self, commits: &[Commit], parser: &mut Parser) -> anyhow::Result<()>;
 
@@ -23,7 +28,8 @@ pub(crate) trait Projection {
     fn settle(&mut self, last: bool) -> anyhow::Result<()>;
 }
 
-/// Feeds `projection` everything after `cursor`: until `stop`, and then up to what is durable by then.
+/// Feeds `projection` everything after `cursor`: until `stop`, and then up to what is durable by then. One that is
+/// still preparing itself by then is not fed.
 pub(crate) fn follow(
     store: &Store,
     table: &Arc<FieldTable>,
@@ -32,6 +38,19 @@ pub(crate) fn follow(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut parser = Parser::new(Arc::clone(table));
+    if !projection.prepare(&mut parser, stop)? {
+        return Ok(());
+    }
+    feed(store, cursor, projection, &mut parser, stop)
+}
+
+fn feed(
+    store: &Store,
+    cursor: &Cursor,
+    projection: &mut impl Projection,
+    parser: &mut Parser,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut follower = store.follow(cursor);
     let mut taken = cursor.commit();
     let mut until: Option<CommitNo> = None;
@@ -51,7 +70,7 @@ pub(crate) fn follow(
             Err(error) => return Err(error.into()),
         };
         taken = follower.cursor().commit();
-        projection.take(&commits, &mut parser)?;
+        projection.take(&commits, parser)?;
         projection.settle(false)?;
     }
 }
@@ -63,9 +82,10 @@ pub(crate) fn catch_up(
     cursor: &Cursor,
     projection: &mut impl Projection,
 ) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
+    let (mut parser, stop) = (Parser::new(Arc::clone(table)), CancellationToken::new());
+    projection.prepare(&mut parser, &stop)?;
     stop.cancel();
-    follow(store, table, cursor, projection, &stop)
+    feed(store, cursor, projection, &mut parser, &stop)
 }
 
 /// The events of a telemetry commit with their places; read from their bytes where memory no longer has

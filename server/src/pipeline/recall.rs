@@ -12,26 +12,28 @@ use custos_detect::{Firings, Memory, Ruleset, Watch};
 use custos_event::{Alert, Commit, CommitNo, Cursor, Flags, Parser, Position, Timestamp};
 use custos_store::{Follower, Store, StoreError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 /// A turn takes at most so much.
 const COMMITS_MAX: usize = 512;
 const BYTES_MAX: usize = 8 << 20;
 
-/// Brings `watch` to where it was after `evaluated`. `unsaid`: alerts that are not in the journal yet.
+/// Brings `watch` to where it was after `evaluated`. `unsaid`: alerts that are not in the journal yet. False where
+/// `stop` came first: a day of a busy log takes longer than a process that is asked to end may take.
 pub(crate) fn recall<'a>(
     (store, journal): (&Store, &Journal),
     ruleset: &Ruleset,
     (watch, memory): (&mut Watch, &mut Memory),
     (evaluated, unsaid): (CommitNo, impl Iterator<Item = &'a Alert>),
-    parser: &mut Parser,
-) -> anyhow::Result<()> {
-    let Some(from) = first(store, watch, evaluated)? else { return Ok(()) };
-    let Some(oldest) = first_event(store, from, evaluated)? else { return Ok(()) };
+    (parser, stop): (&mut Parser, &CancellationToken),
+) -> anyhow::Result<bool> {
+    let Some(from) = first(store, watch, evaluated)? else { return Ok(true) };
+    let Some(oldest) = first_event(store, from, evaluated)? else { return Ok(true) };
     let mut firings = Firings::new(ruleset);
     journal.each_alert_since(oldest, |alert| firings.add(alert))?;
     unsaid.for_each(|alert| firings.add(alert));
-    recall_from(store, (watch, memory), (from, evaluated), &firings, parser)
+    recall_from(store, (watch, memory), (from, evaluated), &firings, (parser, stop))
 }
 
 /// The first event of some commits, both ends included.
@@ -60,7 +62,8 @@ pub(crate) fn recall_by(
     parser: &mut Parser,
 ) -> anyhow::Result<()> {
     let Some(from) = first(store, watch, evaluated)? else { return Ok(()) };
-    recall_from(store, (watch, memory), (from, evaluated), firings, parser)
+    let never = CancellationToken::new();
+    recall_from(store, (watch, memory), (from, evaluated), firings, (parser, &never)).map(|_| ())
 }
 
 /// Where recalling begins; `None` where there is nothing to recall.
@@ -74,11 +77,15 @@ fn recall_from(
     (watch, memory): (&mut Watch, &mut Memory),
     (from, to): (CommitNo, CommitNo),
     firings: &Firings,
-    parser: &mut Parser,
-) -> anyhow::Result<()> {
+    (parser, stop): (&mut Parser, &CancellationToken),
+) -> anyhow::Result<bool> {
     info!(%from, %to, "correlations recall the log");
     let mut follower = store.follow(&Cursor::after(before(from)));
     while follower.cursor().commit() < to {
+        if stop.is_cancelled() {
+            info!("stopped while recalling");
+            return Ok(false);
+        }
         for commit in next(&mut follower, COMMITS_MAX)? {
             if commit.commit <= to && commit.log.is_telemetry() {
                 recall_commit(store, (watch, memory), &commit, firings, parser)?;
@@ -87,7 +94,7 @@ fn recall_from(
     }
     // What was incomplete then was told then.
     watch.incomplete();
-    Ok(())
+    Ok(true)
 }
 
 /// Takes in one commit that was evaluated before.

@@ -3,6 +3,7 @@
 mod baseline;
 mod first_seen;
 mod life;
+mod stop;
 mod suppress;
 
 use super::{
