@@ -17,6 +17,7 @@ use custos_ingest::{
 };
 use custos_respond::{effect::agent_config, limits::not_outside};
 use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// A request may take minutes, and waits for somebody else; nothing of it counts before its rows are stored.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,7 +42,10 @@ pub(crate) fn start(
         let mut reading = tokio::task::spawn_blocking(move || puller.run(&asked));
         tokio::select! {
             ended = &mut reading => Ok(ended??),
-            () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+            () = stop.cancelled() => {
+                // A request that is under way cannot be broken off: it is left to itself.
+                timeout(GRACE, reading).await.map_or(Ok(()), |ended| Ok(ended??))
+            }
         }
     });
     Ok(())
