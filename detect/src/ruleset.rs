@@ -132,13 +132,18 @@ impl Ruleset {
         if !self.has_exceptions(matched) {
             return;
         }
-        let question = Question { event, table: &self.table, source: self.deciding.source(event) };
+        let question = Question { event, table: &self.table, source: self.source_of(event) };
         matched.retain(|rule| !question.is_excepted(self.rule(*rule)));
     }
 
     /// Whether correlations run.
     pub fn correlates(&self) -> bool {
         !self.links.running.is_empty()
+    }
+
+    /// What an event is of, as these rules see it.
+    pub fn source_of(&self, event: &ParsedEvent) -> EventSource {
+        self.deciding.source(event)
     }
 
     pub(crate) fn deciding(&self) -> &Deciding {

@@ -3,7 +3,7 @@
 //! zeek. The peer gets the events flat, with the logsource that ours found, neither on its clock.
 
 use bytes::Bytes;
-use custos_detect::{Engine, Ruleset, logsource};
+use custos_detect::{Engine, Ruleset};
 use custos_event::{
     FieldTable, Header, ParsedEvent, Parser, Scan, Scanned, Shape, Timestamp,
 };
@@ -31,7 +31,8 @@ fn main() {
     let table = Arc::new(FieldTable::new());
     let rules: Vec<_> =
         files.iter().flat_map(|(path, text)| custos_detect::parse(text, path).rules).collect();
-    let mut ours = Engine::new(Arc::new(Ruleset::compile(&rules, &table)));
+    let ruleset = Arc::new(Ruleset::compile(&rules, &table));
+    let mut ours = Engine::new(Arc::clone(&ruleset));
     println!("custos: {} rules in {:.3} s", rules.len(), cpu() - started);
     let mut parser = Parser::new(Arc::clone(&table));
 
@@ -48,7 +49,7 @@ fn main() {
         .iter()
         .map(|line| {
             let event = read(line, shape, &mut parser);
-            let source = logsource::source_of(&event, &table);
+            let source = ruleset.source_of(&event);
             let first = |names: &[&str]| names.first().map(|name| (*name).to_owned());
             let mut log = LogSource::default();
             log.product = Some(source.product.to_owned()).filter(|product| !product.is_empty());

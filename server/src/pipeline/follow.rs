@@ -4,7 +4,10 @@
 use anyhow::Context as _;
 use custos_event::{Commit, CommitNo, Cursor, FieldTable, ParsedEvent, Parser, Position, record};
 use custos_store::{Store, StoreError};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -13,6 +16,9 @@ const COMMITS_MAX: usize = 512;
 const BYTES_MAX: usize = 8 << 20;
 /// How long a turn waits for something new; also how late a stop may be noticed.
 const WAIT: Duration = Duration::from_millis(100);
+/// How long after a stop what is durable is still taken in; the rest is after the next start. A turn and the last
+/// word follow, and the process has 8 s in all.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// A consumer of the log's commits.
 pub(crate) trait Projection {
@@ -28,8 +34,8 @@ pub(crate) trait Projection {
     fn settle(&mut self, last: bool) -> anyhow::Result<()>;
 }
 
-/// Feeds `projection` everything after `cursor`: until `stop`, and then up to what is durable by then. One that is
-/// still preparing itself by then is not fed.
+/// Feeds `projection` everything after `cursor`: until `stop`, and then for some seconds what is durable by then. One
+/// that is still preparing itself by then is not fed.
 pub(crate) fn follow(
     store: &Store,
     table: &Arc<FieldTable>,
@@ -41,24 +47,27 @@ pub(crate) fn follow(
     if !projection.prepare(&mut parser, stop)? {
         return Ok(());
     }
-    feed(store, cursor, projection, &mut parser, stop)
+    feed(store, cursor, projection, &mut parser, (stop, DRAIN))
 }
 
-fn feed(
+/// `drain`: how long it goes on after `stop`, if it does not reach its end before.
+pub(super) fn feed(
     store: &Store,
     cursor: &Cursor,
     projection: &mut impl Projection,
     parser: &mut Parser,
-    stop: &CancellationToken,
+    (stop, drain): (&CancellationToken, Duration),
 ) -> anyhow::Result<()> {
     let mut follower = store.follow(cursor);
     let mut taken = cursor.commit();
-    let mut until: Option<CommitNo> = None;
+    let mut stopped: Option<(CommitNo, Instant)> = None;
     loop {
-        if until.is_none() && stop.is_cancelled() {
-            until = Some(store.last_commit());
+        if stopped.is_none() && stop.is_cancelled() {
+            stopped = Some((store.last_commit(), Instant::now()));
         }
-        if until.is_some_and(|until| taken >= until) {
+        if let Some((end, since)) = stopped
+            && (taken >= end || since.elapsed() >= drain)
+        {
             return projection.settle(true);
         }
         let commits = match follower.next(COMMITS_MAX, BYTES_MAX, WAIT) {
@@ -85,7 +94,7 @@ pub(crate) fn catch_up(
     let (mut parser, stop) = (Parser::new(Arc::clone(table)), CancellationToken::new());
     projection.prepare(&mut parser, &stop)?;
     stop.cancel();
-    feed(store, cursor, projection, &mut parser, &stop)
+    feed(store, cursor, projection, &mut parser, (&stop, Duration::MAX))
 }
 
 /// The events of a telemetry commit with their places; read from their bytes where memory no longer has

@@ -1,13 +1,18 @@
-//! A process that is asked to end while it still recalls the log.
+//! A process that is asked to end while it still recalls the log, or while it is far behind it.
 
 use super::{CORRELATIONS, Node, wandering};
-use crate::pipeline::{detector::Detector, follow::follow};
+use crate::pipeline::{
+    detector::Detector,
+    follow::{feed, follow},
+};
 use custos_detect::{Ruleset, parse};
-use std::sync::Arc;
+use custos_event::{Cursor, Parser};
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
-#[test]
-fn a_stop_while_the_log_is_recalled_is_heard_at_once_and_loses_nothing() {
+/// A node that has half of the log before it when `work` ends at a stop: nothing of it is evaluated, and a later process
+/// ends with the same alerts as one that was never stopped.
+fn ends_unfed(work: impl FnOnce(&Node, &Cursor, &mut Detector, &CancellationToken)) {
     let commits = wandering(40);
     let (whole, node) = (Node::new(), Node::new());
     for commit in &commits {
@@ -27,16 +32,31 @@ fn a_stop_while_the_log_is_recalled_is_heard_at_once_and_loses_nothing() {
     let evaluated = || node.opened.journal().unwrap().evaluated().unwrap();
     let before = evaluated();
     {
-        let (store, table) = (&node.opened.store, &node.opened.table);
-        let ruleset = Ruleset::compile(&parse(CORRELATIONS, "rules.yml").rules, table);
+        let ruleset = Ruleset::compile(&parse(CORRELATIONS, "rules.yml").rules, &node.opened.table);
         let journal = node.opened.journal().unwrap();
-        let mut detector = Detector::new(store.clone(), Arc::new(ruleset), &journal).unwrap();
+        let mut detector =
+            Detector::new(node.opened.store.clone(), Arc::new(ruleset), &journal).unwrap();
         let stop = CancellationToken::new();
         stop.cancel();
-        follow(store, table, &before, &mut detector, &stop).unwrap();
+        work(&node, &before, &mut detector, &stop);
     }
     assert_eq!((evaluated(), node.alerts().len()), (before, raised), "nothing was evaluated");
     node.correlate();
     let ids = |node: &Node| -> Vec<_> { node.alerts().iter().map(|alert| alert.id).collect() };
     assert!(ids(&node).len() > raised && ids(&node) == ids(&whole), "{raised}");
+}
+
+#[test]
+fn a_stop_while_the_log_is_recalled_is_heard_at_once_and_loses_nothing() {
+    ends_unfed(|node, before, detector, stop| {
+        follow(&node.opened.store, &node.opened.table, before, detector, stop).unwrap();
+    });
+}
+
+#[test]
+fn what_a_stop_leaves_no_time_for_is_taken_in_after_the_next_start() {
+    ends_unfed(|node, before, detector, stop| {
+        let mut parser = Parser::new(Arc::clone(&node.opened.table));
+        feed(&node.opened.store, before, detector, &mut parser, (stop, Duration::ZERO)).unwrap();
+    });
 }
