@@ -25,4 +25,5 @@ mod recovery;
 mod retention;
 mod scrub;
 mod tamper;
+mod told;
 mod witness;

@@ -277,13 +277,22 @@ fn what_was_taken_is_not_passed_off_as_dropped() {
         },
         "before it are missing",
     );
+    let unsaid = "no fact says that they were dropped";
+    let request = |n: &[u64]| {
+        let (log, reason) = (LogId::TELEMETRY, "nobody knows".into());
+        DropRequest { log, partition: P0, numbers: n[0]..=n[1], reason }
+    };
+    check(&|_, store, n| drop(store.drop_segments(&request(n), &mut |_| Ok(())).unwrap()), unsaid);
+    // An event that reads like the fact is none.
     check(
         &|_, store, n| {
-            let (log, reason) = (LogId::TELEMETRY, "nobody knows".into());
-            let request = DropRequest { log, partition: P0, numbers: n[0]..=n[1], reason };
-            store.drop_segments(&request, &mut |_| Ok(())).unwrap();
+            let mut forge = |range: &DroppedRange| {
+                let said = fact(Fact::Upkeep { event: range.into() });
+                store.append_blocking(Append { log: LogId::TELEMETRY, ..said }).map(drop)
+            };
+            store.drop_segments(&request(n), &mut forge).unwrap();
         },
-        "no fact says that they were dropped",
+        unsaid,
     );
 }
 
