@@ -19,11 +19,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// Seconds that a command took, for its report; never for a decision.
+/// Real time that passed: for reports, paces, and how long a stop may take. What the log says never depends on it.
 pub(crate) struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "measures durations for reports only")]
+    #[expect(clippy::disallowed_methods, reason = "measures durations, and gives no time")]
     pub(crate) fn start() -> Self {
         Self(std::time::Instant::now())
     }

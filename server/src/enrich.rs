@@ -1,31 +1,53 @@
-//! What is known of an address when its event comes: where it is, whose network it is of, and which zone of
-//! ours. It is kept with the event, so that a rule, a search and a replay see what was known then.
+//! What is known of those in an event when it comes: of an address where it is, whose network it is of and which zone of
+//! ours, of a machine and of an account what our registers say. It is kept with the event, so that a rule, a search and a
+//! replay see what was known then.
 
 mod config;
+mod places;
+mod register;
+mod watch;
 
 pub(crate) use config::{RawEnrich, check};
+pub(crate) use watch::watch;
 
 use custos_event::{FieldId, FieldTable, Flags, ParsedEvent, ValueRef, ecs};
 use ipnet::IpNet;
-use maxminddb::Reader;
-use serde::Deserialize;
-use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
+use places::{PlaceFields, Places};
+use register::{Kind, Register};
+use std::{
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+use watch::Stamp;
 
 /// What to look up, as configured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Enrich {
     /// Databases as `MaxMind` sells them: of places, of networks, or of both.
     pub(crate) places: Vec<PathBuf>,
+    /// Registers of machines, and of people: CSV files.
+    pub(crate) assets: Vec<PathBuf>,
+    pub(crate) identities: Vec<PathBuf>,
     /// The narrowest networks first.
     pub(crate) zones: Vec<(IpNet, Arc<str>)>,
 }
 
 /// What events get beside what they say. Costs nothing where nothing is configured.
 #[derive(Clone, Default)]
-pub(crate) struct Enricher(Option<Arc<Lookups>>);
+pub(crate) struct Enricher(Option<Arc<Held>>);
+
+struct Held {
+    enrich: Enrich,
+    /// The files before they were first read.
+    read: Vec<Stamp>,
+    lookups: RwLock<Arc<Lookups>>,
+}
 
 struct Lookups {
-    places: Vec<Reader<Vec<u8>>>,
+    places: Vec<Places>,
+    registers: Vec<Register>,
     zones: Vec<(IpNet, Arc<str>)>,
     sides: [Side; 2],
 }
@@ -33,147 +55,101 @@ struct Lookups {
 /// The fields of one end of a connection.
 struct Side {
     ip: FieldId,
-    country: FieldId,
-    city: FieldId,
-    lat: FieldId,
-    lon: FieldId,
-    as_number: FieldId,
-    as_organization: FieldId,
+    place: PlaceFields,
     zone: FieldId,
 }
 
-/// What a database knows of an address; each kind has a part of it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Known {
-    country: Country,
-    city: City,
-    location: Location,
-    autonomous_system_number: Option<u32>,
-    autonomous_system_organization: Option<String>,
-}
+/// An event that gets what it does not say itself.
+struct Additions<'e>(&'e mut ParsedEvent);
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Country {
-    iso_code: Option<String>,
-}
+impl Additions<'_> {
+    fn event(&self) -> &ParsedEvent {
+        self.0
+    }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct City {
-    names: Names,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Names {
-    en: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Location {
-    latitude: Option<f64>,
-    longitude: Option<f64>,
+    fn one(&mut self, field: FieldId, value: ValueRef<'_>) {
+        if self.0.get(field).is_none() {
+            self.0.enrich(field, value);
+        }
+    }
 }
 
 impl Side {
-    fn new(name: &str, (ip, country): (FieldId, FieldId), table: &FieldTable) -> Self {
-        let field = |rest: &str| table.intern(&format!("{name}.{rest}"));
-        Self {
-            ip,
-            country,
-            city: field("geo.city_name"),
-            lat: field("geo.location.lat"),
-            lon: field("geo.location.lon"),
-            as_number: field("as.number"),
-            as_organization: field("as.organization.name"),
-            zone: table.intern(&format!("custos.{name}.zone")),
-        }
+    fn new(name: &str, ip: FieldId, country: FieldId, table: &FieldTable) -> Self {
+        let zone = table.intern(&format!("custos.{name}.zone"));
+        Self { ip, place: PlaceFields::of(name, country, table), zone }
+    }
+}
+
+impl Enrich {
+    /// The files that are read.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.places.iter().chain(&self.assets).chain(&self.identities)
+    }
+
+    fn open(&self, table: &FieldTable) -> anyhow::Result<Lookups> {
+        let places = self.places.iter().map(|path| Places::read(path)).collect::<Result<_, _>>()?;
+        let of = |kind: Kind, paths: &[PathBuf]| -> anyhow::Result<Vec<Register>> {
+            paths.iter().map(|path| Register::read(kind, path, table)).collect()
+        };
+        let mut registers = of(Kind::Assets, &self.assets)?;
+        registers.extend(of(Kind::Identities, &self.identities)?);
+        let sides = [
+            Side::new("source", ecs::SOURCE_IP, ecs::SOURCE_GEO_COUNTRY_ISO_CODE, table),
+            Side::new(
+                "destination",
+                ecs::DESTINATION_IP,
+                ecs::DESTINATION_GEO_COUNTRY_ISO_CODE,
+                table,
+            ),
+        ];
+        Ok(Lookups { places, registers, zones: self.zones.clone(), sides })
     }
 }
 
 impl Enricher {
-    /// Reads the databases whole. The error names the file.
+    /// Reads the databases and registers whole. The error names the file and, of a register, the line.
     pub(crate) fn open(enrich: &Enrich, table: &FieldTable) -> anyhow::Result<Self> {
         if *enrich == Enrich::default() {
             return Ok(Self::default());
         }
-        let read = |path: &PathBuf| {
-            Reader::open_readfile(path).map_err(|error| {
-                anyhow::anyhow!(
-                    "[enrich] places: cannot read {} as a MaxMind database: {error}",
-                    path.display()
-                )
-            })
-        };
-        let places = enrich.places.iter().map(read).collect::<anyhow::Result<_>>()?;
-        let sides = [
-            Side::new("source", (ecs::SOURCE_IP, ecs::SOURCE_GEO_COUNTRY_ISO_CODE), table),
-            Side::new(
-                "destination",
-                (ecs::DESTINATION_IP, ecs::DESTINATION_GEO_COUNTRY_ISO_CODE),
-                table,
-            ),
-        ];
-        Ok(Self(Some(Arc::new(Lookups { places, zones: enrich.zones.clone(), sides }))))
+        let (enrich, read) = (enrich.clone(), watch::stamps(enrich));
+        let lookups = RwLock::new(Arc::new(enrich.open(table)?));
+        Ok(Self(Some(Arc::new(Held { enrich, read, lookups }))))
     }
 
-    /// Adds to an event what is known of its addresses. What it says itself stays.
+    /// Adds to an event what is known of those in it. What it says itself stays.
     pub(crate) fn add(&self, event: &mut ParsedEvent) {
-        let Some(lookups) = &self.0 else { return };
+        let Some(held) = &self.0 else { return };
         if event.header.flags.has(Flags::REJECTED) {
             return;
         }
-        for side in &lookups.sides {
-            let Some(ValueRef::Str(text)) = event.get(side.ip) else { continue };
-            // Somebody's own address may be sealed: nothing is looked up then.
-            let Ok(address) = text.parse::<IpAddr>() else { continue };
-            lookups.add(side, address, event);
-        }
+        let lookups = Arc::clone(&held.lookups.read().unwrap_or_else(PoisonError::into_inner));
+        lookups.add(&mut Additions(event));
     }
 }
 
 impl Lookups {
-    fn add(&self, side: &Side, address: IpAddr, event: &mut ParsedEvent) {
-        let mut add = |field: FieldId, value: ValueRef<'_>| {
-            if event.get(field).is_none() {
-                event.enrich(field, value);
-            }
-        };
-        if let Some((_, zone)) = self.zones.iter().find(|(net, _)| net.contains(&address)) {
-            add(side.zone, ValueRef::Str(zone));
+    fn add(&self, add: &mut Additions<'_>) {
+        for side in &self.sides {
+            let Some(ValueRef::Str(text)) = add.event().get(side.ip) else { continue };
+            // Somebody's own address may be sealed: nothing is looked up then.
+            let Ok(address) = text.parse::<IpAddr>() else { continue };
+            self.of_address(side, address, add);
         }
-        for known in self.places.iter().filter_map(|reader| known(reader, address)) {
-            let texts = [
-                (side.country, known.country.iso_code),
-                (side.city, known.city.names.en),
-                (side.as_organization, known.autonomous_system_organization),
-            ];
-            for (field, text) in texts {
-                if let Some(text) = text {
-                    add(field, ValueRef::Str(&text));
-                }
-            }
-            if let (Some(lat), Some(lon)) = (known.location.latitude, known.location.longitude) {
-                add(side.lat, ValueRef::Float(lat));
-                add(side.lon, ValueRef::Float(lon));
-            }
-            if let Some(number) = known.autonomous_system_number {
-                add(side.as_number, ValueRef::Int(number.into()));
-            }
+        for register in &self.registers {
+            register.enrich(add);
         }
     }
-}
 
-/// What is damaged in a database is as if it were not there, and is counted.
-fn known(reader: &Reader<Vec<u8>>, address: IpAddr) -> Option<Known> {
-    let found = reader.lookup(address).and_then(|found| found.decode::<Known>());
-    found.unwrap_or_else(|_| {
-        metrics::counter!("custos_enrich_failed_total").increment(1);
-        None
-    })
+    fn of_address(&self, side: &Side, address: IpAddr, add: &mut Additions<'_>) {
+        if let Some((_, zone)) = self.zones.iter().find(|(net, _)| net.contains(&address)) {
+            add.one(side.zone, ValueRef::Str(zone));
+        }
+        for places in &self.places {
+            places.add(&side.place, address, add);
+        }
+    }
 }
 
 impl fmt::Debug for Enricher {
@@ -224,6 +200,47 @@ mod tests {
     }
 
     #[test]
+    fn what_registers_say_of_machines_and_people_is_kept_with_the_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            dir.path().join(name).display().to_string()
+        };
+        let assets = file(
+            "assets.csv",
+            "\u{feff}ip,hostname,owner,criticality\n10.1.1.1,core-db,ops,5\n10.0.0.0/8,,net,\n",
+        );
+        let people = file(
+            "people.csv",
+            "User,Full_name,Department\nanna;adm.anna,\"Berg, Anna\",Treasury\n",
+        );
+        let written = format!("assets = [{assets:?}]\nidentities = [{people:?}]");
+        let of = |event| enriched(&written, event).unwrap();
+        assert_eq!(
+            of(
+                r#"{"source":{"ip":"10.2.2.2"},"destination":{"ip":"10.1.1.1"},"user":{"name":"BANK\\adm.Anna"}}"#
+            ),
+            [
+                "custos.source.asset.ip=10.0.0.0/8",
+                "custos.source.asset.owner=net",
+                "custos.destination.asset.ip=10.1.1.1",
+                "custos.destination.asset.hostname=core-db",
+                "custos.destination.asset.owner=ops",
+                "custos.destination.asset.criticality=5",
+                "custos.user.user=anna;adm.anna",
+                "user.full_name=Berg, Anna",
+                "custos.user.department=Treasury",
+            ]
+        );
+        let own =
+            r#"{"host":{"name":"CORE-DB.bank.example"},"user":{"name":"anna","full_name":"A"}}"#;
+        let added = of(own);
+        assert!(added.contains(&"custos.host.asset.owner=ops".to_owned()), "{added:?}");
+        assert!(!added.iter().any(|one| one.starts_with("user.full_name")), "{added:?}");
+        assert_eq!(of(r#"{"user":{"name":"prv_00"},"host":{"name":"elsewhere"}}"#), [""; 0]);
+    }
+
+    #[test]
     fn a_configuration_that_is_wrong_says_where() {
         let told = |written| enriched(written, "{}").unwrap_err();
         assert_eq!(
@@ -237,6 +254,7 @@ mod tests {
         let twice = r#"zone = [{ name = "a", networks = ["10.0.0.0/8"] }, { name = "b", networks = ["10.1.1.1/8"] }]"#;
         assert_eq!(told(twice), "[[enrich.zone]] 'b': '10.0.0.0/8' is one of 'a' already");
         assert!(told(r#"places = ["/nowhere.mmdb"]"#).contains("cannot read /nowhere.mmdb"));
+        assert!(told(r#"assets = ["/nowhere.csv"]"#).starts_with("[enrich] assets: /nowhere.csv"));
         assert!(told("place = []").contains("unknown field `place`"));
     }
 }

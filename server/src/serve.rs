@@ -10,7 +10,7 @@ use crate::{
     clock::SystemClock,
     config::{self, Config, Sources, intake::Speaks},
     crm,
-    enrich::Enricher,
+    enrich::{self, Enricher},
     evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
     folder::{Folder, Opened, append_facts, system},
@@ -121,6 +121,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let intake =
         StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table)).with_classes(classes);
     let enricher = Enricher::open(&config.enrich, &opened.table).map_err(Failure::usage)?;
+    let table = Arc::clone(&opened.table);
+    tasks.spawn("enrich", enrich::watch(enricher.clone(), table, tasks.stop()));
     let intake = intake.with_enricher(enricher);
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };

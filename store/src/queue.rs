@@ -186,3 +186,43 @@ impl Queue {
         self.lock().failed.as_ref().map(|reason| StoreError::Failed(Arc::clone(reason)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ticket::block_on;
+    use custos_event::{Entry, LogId};
+
+    /// Appends of so many entries, each to its log.
+    type Appends<'a> = &'a [(LogId, u64)];
+
+    fn queue(appends: Appends<'_>) -> Queue {
+        let queue = Queue::new(1 << 20);
+        for (log, entries) in appends {
+            let entry = || Entry { bytes: bytes::Bytes::from_static(b"x"), parsed: None };
+            let entries = (0..*entries).map(|_| entry()).collect();
+            drop(block_on(queue.submit(Append::new(*log, entries))).unwrap());
+        }
+        queue
+    }
+
+    #[test]
+    fn a_group_is_of_one_log_and_waits_for_more_until_it_is_full() {
+        let (log, journal) = (LogId::TELEMETRY, LogId::JOURNAL);
+        let max = GROUP_ENTRIES_MAX as u64;
+        let cases: [(Appends<'_>, (usize, bool)); 7] = [
+            (&[], (0, true)),
+            (&[(log, 1), (log, 2)], (2, true)),
+            (&[(log, 1), (journal, 1), (log, 1)], (1, false)),
+            (&[(log, max - 1)], (1, true)),
+            (&[(log, max)], (1, false)),
+            (&[(log, max - 1), (log, 1)], (2, false)),
+            (&[(log, max), (log, 1)], (1, false)),
+        ];
+        for (appends, expected) in cases {
+            assert_eq!(queue(appends).lock().group(), expected, "{appends:?}");
+        }
+        // One that is larger than a group goes alone.
+        assert_eq!(queue(&[(log, max + 1), (log, 1)]).lock().group(), (1, false));
+    }
+}

@@ -1,5 +1,5 @@
-//! What is looked up of addresses, on the real binary with real databases: places, networks and zones are kept with the
-//! event, can be searched, and show that nobody is in two places at once; also after a kill.
+//! What is looked up of addresses, machines and people, on the real binary with real databases: it is kept with the event, can
+//! be searched, and shows that nobody is in two places at once; also after a kill.
 
 use anyhow::{Context, Result, ensure};
 use custos_tests::{
@@ -79,6 +79,68 @@ fn places_and_zones_are_kept_and_nobody_is_in_two_places() -> Result<()> {
     api.ship("crm", &sign_in("08:11:00", "li", "198.51.100.8"))?;
     api.found("source.geo.country_iso_code:US", 3)?;
     alerts(&api, 1)?;
+    node.stop()?;
+    let data = node.data().display().to_string();
+    let replayed = run(["rebuild", "--data", &data, "--replay"])?.done()?;
+    ensure!(replayed.code() == Some(0), "a replay raises something else");
+    Ok(())
+}
+
+const CRITICAL: &str = "title: Somebody reaches for a machine we could not lose\n\
+    id: 3d1b9d0e-4c3f-4f57-9a4e-5a2d0a6b7c02\n\
+    logsource: {product: custos, category: crm}\n\
+    detection: {critical: {custos.source.asset.criticality|gte: 4}, condition: critical}\nlevel: high\n";
+
+/// Registers of machines and people: a rule asks for what they say, a search finds it, and a new file is read without a
+/// restart. What events got before stays as it was.
+#[test]
+fn registers_are_kept_with_events_and_read_anew_when_they_change() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let rules = folder.path().join("rules");
+    fs::create_dir(&rules)?;
+    fs::write(rules.join("critical.yml"), CRITICAL)?;
+    let assets = folder.path().join("assets.csv");
+    fs::write(
+        &assets,
+        "ip,hostname,owner,criticality\n10.1.1.1,core,treasury,5\n10.0.0.0/8,,net,1\n",
+    )?;
+    let people = "user,full_name,department\nmia,Mia Berg,Sales\nli,李雷,财务部\n";
+    fs::write(folder.path().join("people.csv"), people)?;
+    let config = format!(
+        "[rules]\nfolders = [\"{}\"]\n[enrich]\nassets = [\"assets.csv\"]\nidentities = [\"people.csv\"]\n",
+        rules.display()
+    );
+    let http = free_port()?;
+    let mut node = Node::start(folder.path(), http, &config)?;
+    let api = Api::new(&node, http)?;
+    let lines = [
+        sign_in("08:00:00", "mia", "10.1.1.1"),
+        sign_in("08:01:00", "CORP\\\\li", "10.7.7.7"),
+        sign_in("08:02:00", "zoe", "192.0.2.9"),
+    ];
+    api.ship("crm", &lines.concat())?;
+    api.found("custos.source.asset.owner:*", 2)?;
+    api.found("custos.source.asset.owner:treasury custos.user.department:Sales", 1)?;
+    let li = api.found("custos.user.department:财务部", 1)?[0].to_string();
+    ensure!(li.contains("李雷") && li.contains("\"net\""), "{li}");
+    alerts(&api, 1)?;
+    // Another owner from now on; a broken file in between changes nothing.
+    fs::write(&assets, "ip,owner\n10.1.1.1,a\n10.1.1.1,b\n")?;
+    wait::until("the broken register is told", LIMIT, || {
+        let told = node.metric("custos_enrich_outdated")?;
+        Ok((told > 0.5).then_some(()))
+    })?;
+    api.ship("crm", &sign_in("08:03:00", "mia", "10.1.1.1"))?;
+    api.found("custos.source.asset.owner:treasury", 2)?;
+    fs::write(&assets, "ip,owner,criticality\n10.1.1.1,board,2\n")?;
+    wait::until("the new register is read", LIMIT, || {
+        let told = node.metric("custos_enrich_outdated")?;
+        Ok((told < 0.5).then_some(()))
+    })?;
+    api.ship("crm", &sign_in("08:04:00", "mia", "10.1.1.1"))?;
+    api.found("custos.source.asset.owner:board", 1)?;
+    api.found("custos.source.asset.owner:treasury", 2)?;
+    alerts(&api, 2)?;
     node.stop()?;
     let data = node.data().display().to_string();
     let replayed = run(["rebuild", "--data", &data, "--replay"])?.done()?;

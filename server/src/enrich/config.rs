@@ -1,4 +1,4 @@
-//! `[enrich]` of the configuration: what is looked up of the addresses in events.
+//! `[enrich]` of the configuration: what is looked up of those in events.
 
 use super::Enrich;
 use anyhow::bail;
@@ -14,6 +14,10 @@ const NETWORKS_MAX: usize = 1_000;
 pub(crate) struct RawEnrich {
     #[serde(default)]
     places: Vec<PathBuf>,
+    #[serde(default)]
+    assets: Vec<PathBuf>,
+    #[serde(default)]
+    identities: Vec<PathBuf>,
     #[serde(default)]
     zone: Vec<RawZone>,
 }
@@ -48,5 +52,7 @@ pub(crate) fn check(raw: RawEnrich, below: &dyn Fn(PathBuf) -> PathBuf) -> anyho
         bail!("[[enrich.zone]] has {} networks; at most {NETWORKS_MAX}", zones.len());
     }
     zones.sort_by_key(|(net, _)| (std::cmp::Reverse(net.prefix_len()), *net));
-    Ok(Enrich { places: raw.places.into_iter().map(below).collect(), zones })
+    let paths = |written: Vec<PathBuf>| written.into_iter().map(below).collect();
+    let (places, assets) = (paths(raw.places), paths(raw.assets));
+    Ok(Enrich { places, assets, identities: paths(raw.identities), zones })
 }

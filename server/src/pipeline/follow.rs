@@ -1,13 +1,11 @@
 //! What every follower does alike: take commits in order, read events that are no longer in memory, stop
 //! when asked and everything durable was taken in.
 
+use crate::clock::Stopwatch;
 use anyhow::Context as _;
 use custos_event::{Commit, CommitNo, Cursor, FieldTable, ParsedEvent, Parser, Position, record};
 use custos_store::{Store, StoreError};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -60,13 +58,13 @@ pub(super) fn feed(
 ) -> anyhow::Result<()> {
     let mut follower = store.follow(cursor);
     let mut taken = cursor.commit();
-    let mut stopped: Option<(CommitNo, Instant)> = None;
+    let mut stopped: Option<(CommitNo, Stopwatch)> = None;
     loop {
         if stopped.is_none() && stop.is_cancelled() {
-            stopped = Some((store.last_commit(), Instant::now()));
+            stopped = Some((store.last_commit(), Stopwatch::start()));
         }
-        if let Some((end, since)) = stopped
-            && (taken >= end || since.elapsed() >= drain)
+        if let Some((end, since)) = &stopped
+            && (taken >= *end || since.secs() >= drain.as_secs_f64())
         {
             return projection.settle(true);
         }
