@@ -22,6 +22,8 @@ pub struct Follower {
     last: CommitNo,
     /// Blocks that could not be read: told once, then passed over.
     passed: HashSet<BlockKey>,
+    /// What is still to be told: commits before the damage were handed out first.
+    owed: Option<StoreError>,
 }
 
 impl std::fmt::Debug for Follower {
@@ -32,7 +34,7 @@ impl std::fmt::Debug for Follower {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, cursor: &Cursor) -> Self {
-        Self { shared, last: cursor.commit(), passed: HashSet::new() }
+        Self { shared, last: cursor.commit(), passed: HashSet::new(), owed: None }
     }
 
     /// The place after the last commit that was handed out.
@@ -51,6 +53,9 @@ impl Follower {
         bytes_max: usize,
         timeout: Duration,
     ) -> Result<Vec<Commit>, StoreError> {
+        if let Some(error) = self.owed.take() {
+            return Err(error);
+        }
         let commits = match self.shared.ring.after(self.last, commits_max, bytes_max, timeout) {
             Found::Closed => return Err(StoreError::Closed),
             Found::Here(commits) => commits.into_iter().map(Arc::unwrap_or_clone).collect(),
@@ -86,7 +91,10 @@ impl Follower {
                 let front = tail.front(&mut self.passed);
                 let front = match front {
                     // What was found before the damage is handed out first.
-                    Err(_) if !commits.is_empty() => return Ok(commits),
+                    Err(error) if !commits.is_empty() => {
+                        self.owed = Some(error);
+                        return Ok(commits);
+                    }
                     other => other?,
                 };
                 if let Some(commit) = front.filter(|c| next.is_none_or(|(least, _)| *c < least)) {

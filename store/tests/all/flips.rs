@@ -1,9 +1,13 @@
 //! One flipped bit anywhere in a segment is found, and what it did not touch is still read.
 
 use crate::common::*;
-use custos_event::{Cursor, LogId};
+use custos_event::{Cursor, Fact, LogId};
 use custos_store::{Store, StoreError, VerifyOptions, verify};
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 /// Sealed segments with and without a dictionary, a closed open one, and two logs.
 fn folder() -> tempfile::TempDir {
@@ -38,9 +42,10 @@ fn is_told(dir: &Path) -> bool {
     }
 }
 
-/// Every record that a follower still gets, by log and place.
-fn readable(store: &Store) -> BTreeMap<(LogId, u64), bytes::Bytes> {
+/// Every record that a follower still gets, by log and place; and the places that it is told are lost.
+fn readable(store: &Store) -> (BTreeMap<(LogId, u64), bytes::Bytes>, BTreeSet<(LogId, u64)>) {
     let (mut follower, mut records) = (store.follow(&Cursor::default()), BTreeMap::new());
+    let mut told = BTreeSet::new();
     while follower.cursor().commit() < store.last_commit() {
         match follower.next(50, 1 << 20, Duration::ZERO) {
             Ok(commits) => {
@@ -50,11 +55,13 @@ fn readable(store: &Store) -> BTreeMap<(LogId, u64), bytes::Bytes> {
                     }
                 }
             }
-            Err(StoreError::Lost { .. } | StoreError::Damaged { .. }) => {}
+            Err(StoreError::Lost { log, first, last, .. }) => {
+                told.extend((first.0..=last.0).map(|seq| (log, seq)));
+            }
             Err(error) => panic!("{error}"),
         }
     }
-    records
+    (records, told)
 }
 
 #[test]
@@ -90,7 +97,7 @@ fn a_start_on_a_flipped_bit_reads_all_that_it_did_not_touch() {
         let copy = tempfile::tempdir().unwrap();
         copy_tree(good.path(), copy.path());
         let (store, _) = Store::open(copy.path(), options()).unwrap();
-        readable(&store)
+        readable(&store).0
     };
     let names: Vec<_> = segments(good.path(), LogId::TELEMETRY);
     let mut dice = Dice(7);
@@ -105,9 +112,17 @@ fn a_start_on_a_flipped_bit_reads_all_that_it_did_not_touch() {
         std::fs::write(&path, &bytes).unwrap();
         let mut wanted = options();
         wanted.seal = false;
-        let (store, _) = Store::open(copy.path(), wanted).unwrap();
-        let left = readable(&store);
+        let (store, facts) = Store::open(copy.path(), wanted).unwrap();
+        let (left, mut told) = readable(&store);
         assert!(left.iter().all(|(place, bytes)| all.get(place) == Some(bytes)));
+        for fact in facts {
+            if let Fact::RangeQuarantined { log, first, last, .. } = fact {
+                told.extend((first.0..=last.0).map(|seq| (log, seq)));
+            }
+        }
+        let missing: BTreeSet<_> =
+            all.keys().filter(|at| !left.contains_key(at)).copied().collect();
+        assert!(told == missing, "{} are missing, {} are told of", missing.len(), told.len());
         let lost = all.len() - left.len();
         assert!(lost <= 700, "{lost} of {} lost by one bit in {}", all.len(), path.display());
         store.append_blocking(append(LogId::TELEMETRY, &["after"])).unwrap();
