@@ -6,6 +6,7 @@ use crate::{
     id::{AlertId, CommitNo, LogId, Position, RuleId, RulesetHash, Seq, ValueKey},
     respond::{IncidentEvent, IncidentId, RunEvent, RunId, TaskEvent, TaskId, Verdict},
     rulebook::{RuleStage, RuleText},
+    source::SourceEvent,
     time::Timestamp,
     upkeep::UpkeepEvent,
 };
@@ -246,6 +247,12 @@ pub enum Fact {
         subject: String,
         event: ErasureEvent,
     },
+    /// Something happened to a source that somebody made while Custos ran.
+    Source {
+        /// Its name, without the protocol that its events come by.
+        source: String,
+        event: SourceEvent,
+    },
     /// Somebody looked at the sealed values of one event in clear, for this reason.
     FieldRevealed { position: Position, field: String, reason: String },
 }
@@ -421,6 +428,7 @@ mod tests {
             "searched",
             "setup",
             "shadow_matched",
+            "source",
             "source_epoch_opened",
             "source_gap_seen",
             "source_heard",

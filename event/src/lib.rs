@@ -3,7 +3,7 @@
 //! Read in this order: [`id`] (with [`Ends`], places at a moment) and [`time`] (where and when), [`field`], [`value`] and [`shape`] (what an
 //! event is made of), [`scan`] and [`values`] (how rules see it), [`parsed`] and [`record`] (an event in memory and in bytes), [`fact`] (what
 //! Custos and its people decided) with [`respond`] (incidents, runs, tasks), [`account`] (who they are), [`upkeep`] (how the log is kept),
-//! [`rulebook`] (the life of a rule),
+//! [`rulebook`] (the life of a rule), [`source`] (sources that people make),
 //! [`commit`] (how both enter and leave the log).
 
 pub mod account;
@@ -25,6 +25,7 @@ pub mod rulebook;
 pub mod scan;
 pub mod sealed;
 pub mod shape;
+pub mod source;
 pub mod suggest;
 pub mod time;
 pub mod upkeep;
@@ -50,6 +51,7 @@ pub use respond::{IncidentId, RunId, TaskId};
 pub use rulebook::{RuleStage, RuleText};
 pub use scan::Scan;
 pub use shape::Shape;
+pub use source::SourceEvent;
 pub use time::{Clock, Timestamp};
 pub use upkeep::{HoldScope, UpkeepEvent};
 pub use value::ValueRef;

@@ -15,7 +15,7 @@ mod signature;
 mod splunk;
 mod webhook;
 
-pub use access::Token;
+pub use access::{Token, TokenBook};
 pub use axum::http::HeaderName;
 pub use callback::fxiaoke_key;
 pub use signature::{Form, Proof};
@@ -37,6 +37,8 @@ pub struct ShippersConfig {
     pub tokens: Vec<Token>,
     /// A port that has these and no tokens takes nothing else.
     pub webhooks: Vec<Webhook>,
+    /// Tokens that hold beside those, while they do.
+    pub book: Arc<TokenBook>,
     pub limits: BodyLimits,
 }
 

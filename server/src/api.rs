@@ -33,6 +33,7 @@ mod runs;
 mod search;
 mod session;
 pub(crate) mod sources;
+mod sourcetokens;
 pub(crate) mod stream;
 mod streamfact;
 mod streaming;
@@ -92,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) views: Views,
     pub(crate) inlets: Arc<sources::Inlets>,
+    pub(crate) sources: crate::sourcebook::SourceBook,
     /// Files that give no rule.
     pub(crate) broken_rules: rules::Shelf,
     pub(crate) registrar: crate::pipeline::rulebook::Registrar,
@@ -147,6 +149,7 @@ impl State {
             views,
             // The lag is of now: the log does not hold it.
             inlets: Arc::new(self.inlets.of_past()),
+            sources: self.sources.clone(),
             broken_rules: self.broken_rules.clone(),
             registrar: self.registrar.clone(),
             trial: Arc::clone(&self.trial),

@@ -29,6 +29,7 @@ mod serve;
 mod ship;
 mod silence;
 mod snippets;
+mod sourcebook;
 mod tasks;
 mod unrecorded;
 mod upkeep;

@@ -15,32 +15,21 @@ use crate::{
     exit::{CommandResult, Failure, Outcome},
     folder::{Folder, Opened, append_facts, system},
     http,
-    pipeline::{
-        detector::{self, Detector},
-        follow::follow,
-        indexer::Indexer,
-        intake::StoreIntake,
-        rulebook::{self, Following, Registrar},
-    },
+    pipeline::{follow::follow, intake::StoreIntake, rulebook::Registrar},
     privacy::cases::Cases,
-    projection::{
-        follower::{Views, ViewsFollower},
-        past::Past,
-    },
+    projection::{follower::Views, past::Past},
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
-    room,
-    rulefiles::{self, RuleFile},
-    silence,
+    room, rulefiles, silence,
+    sourcebook::SourceBook,
     tasks::Tasks,
     upkeep::{Keeper, Upkeep, keeper},
     witness::{self, Witnesses, Witnessing},
 };
 use anyhow::Context as _;
-use custos_detect::Ruleset;
 use custos_event::{Clock, Fact};
 use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
-    decode::{Decoder, SourceType},
+    decode::{Decoder, Mappings, SourceType},
     kafka::{Consumer, ConsumerConfig, Lags},
     listener::{Listener, ListenerConfig},
     shippers::ShippersConfig,
@@ -50,6 +39,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+
+mod followers;
 
 /// What is running, for whoever runs something beside it.
 pub(crate) struct Started {
@@ -103,12 +94,12 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let metrics = http::install_metrics().map_err(Failure::store)?;
     let files = rulefiles::read(&config.rules).map_err(Failure::usage)?;
     let broken = Shelf::broken(&files);
-    start_detector(&files, &opened, tasks)?;
+    followers::start_detector(&files, &opened, tasks)?;
     let registrar = Registrar::open(&opened.store, &opened.journal()?).map_err(Failure::store)?;
     let rules = (broken, registrar);
     drop(files);
-    let index = start_indexer(&opened, tasks)?;
-    let views = start_views(&opened, tasks)?;
+    let index = followers::start_indexer(&opened, tasks)?;
+    let views = followers::start_views(&opened, tasks)?;
     let responding = start_responding(&config.respond, &opened, &index, tasks)?;
     let classes = config.keeping.retention.as_ref().map(|policy| policy.classes.clone());
     let classes = classes.unwrap_or_default();
@@ -120,10 +111,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let watched = start_watching(&config.witnessing, &opened, &responding, tasks)?;
     let intake =
         StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table)).with_classes(classes);
-    let enricher = Enricher::open(&config.enrich, &opened.table).map_err(Failure::usage)?;
-    let table = Arc::clone(&opened.table);
-    tasks.spawn("enrich", enrich::watch(enricher.clone(), table, tasks.stop()));
-    let intake = intake.with_enricher(enricher);
+    let intake = intake.with_enricher(start_enricher(&config.enrich, &opened, tasks)?);
+    let book = source_book(&config.intakes, &config.mappings, &opened)?;
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {
@@ -137,7 +126,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
         start_consumer(kafka, &intake, &opened, &inlets.lags, tasks)?;
     }
     for port in &config.intakes {
-        let address = start_intake(port, &intake, &opened, tasks).await?;
+        let address = start_intake(port, &intake, (&opened, &book), tasks).await?;
         ready.push(format!("{} {address}", port.source()));
         inlets.open.push(port.inlet(address));
     }
@@ -150,7 +139,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     if let Some(listen) = config.http {
         let decoders = decoders(&opened, Sources::default())?;
         let views = (views, rules, responding, (Arc::new(inlets), upkeep));
-        let watched = (watched, cases);
+        let watched = (watched, (cases, book));
         let shared = shared(metrics, opened, index, views, watched, config.session, tasks.stop())?;
         let state = api::State::new(shared);
         let auth = Arc::clone(&state.auth);
@@ -177,7 +166,7 @@ fn shared(
     opened: Opened,
     index: Index,
     (views, (broken_rules, registrar), (desk, reads), (inlets, upkeep)): Watched,
-    ((witnesses, verifier), cases): ((Witnesses, Verifier), Cases),
+    ((witnesses, verifier), (cases, sources)): ((Witnesses, Verifier), (Cases, SourceBook)),
     lifetime: Lifetime,
     stop: CancellationToken,
 ) -> Result<api::Shared, Failure> {
@@ -201,6 +190,7 @@ fn shared(
         clock,
         views,
         inlets,
+        sources,
         broken_rules,
         registrar,
         trial: api::trial_places(),
@@ -234,15 +224,6 @@ fn start_watching(
     let verifier = Verifier::new(folder, desk.clone(), clock, tasks.stop());
     tasks.spawn("verification", verifier.clone().end_with_server());
     Ok((witnesses, verifier))
-}
-
-/// What people see of the log follows it on a thread of its own.
-fn start_views(opened: &Opened, tasks: &mut Tasks) -> Result<Views, Failure> {
-    let views = Views::open(opened.journal()?.catalog(), &opened.store).map_err(Failure::store)?;
-    let (mut follower, cursor) = (ViewsFollower::new(&views), views.cursor());
-    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
-    tasks.spawn_thread("views", move || follow(&store, &table, &cursor, &mut follower, &stop));
-    Ok(views)
 }
 
 /// Backups, drills and retention on a thread of their own, and the scrub on another.
@@ -284,40 +265,6 @@ async fn sweep_sessions(auth: Arc<Auth>, stop: CancellationToken) -> anyhow::Res
             _ = every.tick() => auth.sweep(),
         }
     }
-}
-
-/// The rules see the log on a thread of their own.
-fn start_detector(files: &[RuleFile], opened: &Opened, tasks: &mut Tasks) -> Result<(), Failure> {
-    for file in files.iter().filter(|file| !file.accepted()) {
-        crate::cli::report_problems(&file.path, &file.parsed.errors);
-    }
-    crate::cli::report_unlinked(files);
-    let rejected = files.iter().filter(|file| !file.accepted()).count();
-    let rejected = u32::try_from(rejected).unwrap_or(u32::MAX);
-    rulebook::read_files(&opened.store, &opened.journal()?, files)?;
-    let journal = opened.journal()?;
-    let following = Following::open(&opened.store, &journal).map_err(Failure::store)?;
-    let ruleset = Ruleset::compile(&following.book.live(), &opened.table);
-    ruleset.prepare();
-    let cursor = journal.evaluated().map_err(Failure::store)?;
-    let active = journal.ruleset().map_err(Failure::store)?;
-    detector::activate(&opened.store, active, &ruleset, rejected).map_err(Failure::store)?;
-    info!(rules = ruleset.len(), rejected, after = %cursor.commit(), "detecting");
-    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
-    let rules = (Arc::new(ruleset), &table);
-    let mut detector =
-        Detector::following(store.clone(), following, rules, &journal).map_err(Failure::store)?;
-    tasks.spawn_thread("detector", move || follow(&store, &table, &cursor, &mut detector, &stop));
-    Ok(())
-}
-
-fn start_indexer(opened: &Opened, tasks: &mut Tasks) -> Result<Index, Failure> {
-    let index = opened.open_index()?;
-    let mut indexer = Indexer::new(&index, &opened.store).map_err(Failure::store)?;
-    let cursor = index.cursor();
-    let (store, table, stop) = (opened.store.clone(), Arc::clone(&opened.table), tasks.stop());
-    tasks.spawn_thread("indexer", move || follow(&store, &table, &cursor, &mut indexer, &stop));
-    Ok(index)
 }
 
 /// The desk, and the runner on a thread of its own.
@@ -373,10 +320,13 @@ async fn start_listener(
 async fn start_intake(
     config: &config::intake::Intake,
     intake: &StoreIntake,
-    opened: &Opened,
+    (opened, book): (&Opened, &SourceBook),
     tasks: &mut Tasks,
 ) -> Result<SocketAddr, Failure> {
-    let decoders = decoders(opened, Sources::new(config.types.clone()))?;
+    let (types, made) = (config.types.clone(), book.clone());
+    let decoders = decoders_by(opened, move |name| {
+        types.get(name).copied().or_else(|| made.source_type(name)).unwrap_or(SourceType::Auto)
+    })?;
     let gate = Gate::new(Arc::new(intake.clone()), decoders, Arc::new(SystemClock));
     let stop = tasks.stop();
     let address = match &config.speaks {
@@ -392,6 +342,7 @@ async fn start_intake(
                 name: config.name.as_str().into(),
                 tokens: tokens.clone(),
                 webhooks: config.webhooks().map_err(Failure::usage)?,
+                book: Arc::clone(book.tokens()),
                 limits: BodyLimits::default(),
             };
             let tls = config.tls().map_err(Failure::usage)?;
@@ -402,6 +353,29 @@ async fn start_intake(
         }
     };
     Ok(address)
+}
+
+/// What is looked up for events, read anew when it changes.
+fn start_enricher(
+    config: &enrich::Enrich,
+    opened: &Opened,
+    tasks: &mut Tasks,
+) -> Result<Enricher, Failure> {
+    let enricher = Enricher::open(config, &opened.table).map_err(Failure::usage)?;
+    let table = Arc::clone(&opened.table);
+    tasks.spawn("enrich", enrich::watch(enricher.clone(), table, tasks.stop()));
+    Ok(enricher)
+}
+
+/// The sources that people made, under names that the configuration does not give.
+fn source_book(
+    intakes: &[config::intake::Intake],
+    mappings: &Arc<Mappings>,
+    opened: &Opened,
+) -> Result<SourceBook, Failure> {
+    let taken = intakes.iter().flat_map(|intake| intake.types.keys().cloned()).collect();
+    let of = (&opened.store, &opened.journal()?);
+    SourceBook::open(of, mappings, taken, Arc::new(SystemClock)).map_err(Failure::store)
 }
 
 fn kafka_inlet(address: SocketAddr) -> Inlet {
@@ -444,12 +418,20 @@ fn start_consumer(
 
 /// A decoder for each topic, of the type that the configuration gives it.
 pub(crate) fn decoders(opened: &Opened, sources: Sources) -> Result<Decoders, Failure> {
+    decoders_by(opened, move |topic| sources.of(topic))
+}
+
+/// The same where `kind` says the type.
+fn decoders_by(
+    opened: &Opened,
+    kind: impl Fn(&str) -> SourceType + Send + Sync + 'static,
+) -> Result<Decoders, Failure> {
     let standard = opened.decoding(SourceType::Auto, "".into())?;
     let table = Arc::clone(&opened.table);
     Ok(Arc::new(move |source: &str| {
         let topic = source.split_once(':').map_or(source, |(_, topic)| topic);
         let mut options = standard.clone();
-        options.source_type = sources.of(topic);
+        options.source_type = kind(topic);
         options.source = source.into();
         Box::new(Decoder::new(Arc::clone(&table), options)) as Box<dyn Decode>
     }))

@@ -1,4 +1,4 @@
-//! The examples of docs/sources/, told by `ingest --explain` and found by search, and reports taken apart.
+//! The examples of docs/sources/, told by `ingest --explain` and found by search; reports taken apart; sources that are made.
 
 use anyhow::{Context as _, Result, ensure};
 use custos_tests::{
@@ -7,6 +7,7 @@ use custos_tests::{
     process::free_port,
     root, wait,
 };
+use serde_json::json;
 use std::{fs, process::Command, time::Duration};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -108,5 +109,57 @@ fn a_report_of_trivy_becomes_its_findings_by_webhook_and_by_jq() -> Result<()> {
     let words = ["ingest", "--json", "--source", "trivy", "--data"].map(Into::into);
     let told = run(words.into_iter().chain([data, file]))?.done()?.last_json()?;
     ensure!(told["stored"] == 3 && told["rejected"] == 0, "{told}");
+    node.stop()
+}
+
+/// What a port answers to an event with this token.
+fn show(port: u16, token: &str) -> Result<u16> {
+    let header = [format!("Authorization: Splunk {token}")];
+    let body = br#"{"event":{"message":"till opened"}}"#;
+    Ok(custos_tests::http::send(port, "POST", "/services/collector/event", &header, body)?.status)
+}
+
+#[test]
+fn a_source_made_over_the_api_holds_through_kills_until_it_is_closed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (http, port) = (free_port()?, free_port()?);
+    let config = format!(
+        "[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:{port}\"\n\
+         [[intake.tokens]]\nname = \"web\"\nsha256 = \"{}\"\n",
+        "0".repeat(64)
+    );
+    let mut node = Node::start(folder.path(), http, &config)?;
+    let api = Api::new(&node, http)?;
+    let make = |name: &str, kind: &str| {
+        api.ask("POST", "/sources/made", Some(&json!({"name": name, "type": kind})))
+    };
+    for (name, kind, status, part) in [
+        ("a b", "auto", 400, "'a b' is no name of a source"),
+        ("till", "nonsense", 400, "nonsense"),
+        ("web", "auto", 409, "the configuration has a source 'web'"),
+    ] {
+        let (answered, problem) = make(name, kind)?;
+        ensure!(answered == status && problem.to_string().contains(part), "{answered} {problem}");
+    }
+    let (status, issued) = api.ask("POST", "/sources/made", Some(&json!({"name": "till"})))?;
+    ensure!(status == 201, "{status} {issued}");
+    let token = issued["token"].as_str().context("no token")?.to_owned();
+    ensure!(show(port, &token)? == 200 && show(port, "wrong")? == 403);
+    node.kill()?;
+    node.restart()?;
+    let api = Api::new(&node, http)?;
+    ensure!(show(port, &token)? == 200, "the token holds after a kill");
+    api.found("custos.source:\"splunk:till\"", 2)?;
+    let renewed = api.post("/sources/made/till/renew", &json!({}))?;
+    let renewed = renewed["token"].as_str().context("no token")?.to_owned();
+    ensure!(show(port, &token)? == 403 && show(port, &renewed)? == 200);
+    let closed = api.post("/sources/made/till/close", &json!({"reason": "the shop moved"}))?;
+    ensure!(closed["sources"][0]["open"] == false, "{closed}");
+    ensure!(show(port, &renewed)? == 403);
+    node.kill()?;
+    node.restart()?;
+    ensure!(show(port, &token)? == 403 && show(port, &renewed)? == 403);
+    let told = node.shown();
+    ensure!(!told.contains(&token) && !told.contains(&renewed), "a token in the server's log");
     node.stop()
 }

@@ -4,7 +4,11 @@ use super::ShippersConfig;
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// One shipper's token, known by its digest alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +24,30 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Tokens that come and go while ports are open. A port takes them beside its own.
+#[derive(Default)]
+pub struct TokenBook(RwLock<HashMap<[u8; 32], Arc<str>>>);
+
+impl TokenBook {
+    /// From now on exactly these hold.
+    pub fn set(&self, tokens: impl IntoIterator<Item = Token>) {
+        let all = tokens.into_iter().map(|token| (token.sha256, token.name)).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    fn find(&self, digests: &[[u8; 32]]) -> Option<Arc<str>> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        digests.iter().find_map(|digest| all.get(digest).cloned())
+    }
+}
+
+impl fmt::Debug for TokenBook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "TokenBook({})", all.len())
+    }
+}
+
 /// Why a request may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -27,7 +55,7 @@ pub(super) enum Denied {
     Missing,
     /// Its header has no form that is known here.
     Malformed,
-    /// Its token is none of those configured.
+    /// Its token is none that holds.
     Wrong,
 }
 
@@ -43,9 +71,14 @@ impl Denied {
 
 /// The name under which the events of this request are kept.
 pub(super) fn name(config: &ShippersConfig, headers: &HeaderMap) -> Result<Arc<str>, Denied> {
-    if config.tokens.is_empty() && config.webhooks.is_empty() {
-        return Ok(Arc::clone(&config.name));
-    }
+    let found = holder(config, headers);
+    // Who needs no token may show one all the same, and sends as its source then.
+    let open = config.tokens.is_empty() && config.webhooks.is_empty();
+    if open { Ok(found.unwrap_or_else(|_| Arc::clone(&config.name))) } else { found }
+}
+
+/// The source of the token that a request brings.
+fn holder(config: &ShippersConfig, headers: &HeaderMap) -> Result<Arc<str>, Denied> {
     let brought = headers.get(header::AUTHORIZATION).ok_or(Denied::Missing)?;
     let secrets = secrets(brought.to_str().map_err(|_| Denied::Malformed)?);
     if secrets.is_empty() {
@@ -55,7 +88,8 @@ pub(super) fn name(config: &ShippersConfig, headers: &HeaderMap) -> Result<Arc<s
         secrets.iter().map(|secret| Sha256::digest(secret.as_bytes()).into()).collect();
     // Digests are compared: the time taken tells nothing of a token.
     let known = config.tokens.iter().find(|token| digests.contains(&token.sha256));
-    known.map(|token| Arc::clone(&token.name)).ok_or(Denied::Wrong)
+    let known = known.map(|token| Arc::clone(&token.name));
+    known.or_else(|| config.book.find(&digests)).ok_or(Denied::Wrong)
 }
 
 /// The tokens that a header may mean. Elasticsearch's `ApiKey` is base64 of `id:key`, and people also write the
@@ -86,6 +120,7 @@ mod tests {
             name: "edge".into(),
             tokens: vec![token],
             webhooks: Vec::new(),
+            book: Arc::default(),
             limits: BodyLimits::default(),
         };
         let basic = STANDARD.encode("custos:s3cret");
@@ -112,5 +147,32 @@ mod tests {
         }
         let open = ShippersConfig { tokens: Vec::new(), ..config };
         assert_eq!(name(&open, &HeaderMap::new()).as_deref(), Ok("edge"));
+    }
+
+    #[test]
+    fn tokens_come_and_go_while_a_port_is_open() {
+        let token = |name: &str, secret: &str| Token {
+            name: name.into(),
+            sha256: Sha256::digest(secret).into(),
+        };
+        let closed = ShippersConfig {
+            name: "edge".into(),
+            tokens: vec![token("web", "s3cret")],
+            webhooks: Vec::new(),
+            book: Arc::default(),
+            limits: BodyLimits::default(),
+        };
+        let open = ShippersConfig { tokens: Vec::new(), ..closed.clone() };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, "Bearer made".parse().unwrap());
+        assert_eq!(name(&closed, &headers), Err(Denied::Wrong));
+        assert_eq!(name(&open, &headers).as_deref(), Ok("edge"));
+        closed.book.set([token("shop", "made"), token("till", "other")]);
+        for port in [&closed, &open] {
+            assert_eq!(name(port, &headers).as_deref(), Ok("shop"));
+        }
+        closed.book.set([token("till", "other")]);
+        assert_eq!(name(&closed, &headers), Err(Denied::Wrong));
+        assert_eq!(name(&open, &headers).as_deref(), Ok("edge"));
     }
 }

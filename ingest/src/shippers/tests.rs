@@ -22,6 +22,7 @@ fn with_webhooks(intake: &Arc<StandIn>, token: Option<&str>, webhooks: Vec<Webho
         name: "edge".into(),
         tokens: token.map(made).into_iter().collect(),
         webhooks,
+        book: Arc::default(),
         limits: BodyLimits { body_bytes_max: 1 << 20, ..BodyLimits::default() },
     };
     router(config, Gate::new(Arc::clone(intake), decoders(), clock()))

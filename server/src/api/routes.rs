@@ -5,13 +5,13 @@ use super::{
     alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
     privacy, retention, risk,
     route::{Access, Route},
-    rulebench, rulecover, rulemoves, rules, runs, search, session, sources, stream, tasks, users,
-    verdicts,
+    rulebench, rulecover, rulemoves, rules, runs, search, session, sources, sourcetokens, stream,
+    tasks, users, verdicts,
 };
 use crate::{
     auth::Permission::{
-        Approve, Erase, ManageBackups, ManageRules, ManageUsers, Preserve, ReadAlerts, ReadAudit,
-        ReadEvents, ReadSources, Respond, Reveal, Triage,
+        Approve, Erase, ManageBackups, ManageRules, ManageSources, ManageUsers, Preserve,
+        ReadAlerts, ReadAudit, ReadEvents, ReadSources, Respond, Reveal, Triage,
     },
     evidence::prove::EventProof,
     line::Line,
@@ -26,6 +26,7 @@ pub(crate) fn table() -> Vec<Route> {
         search(),
         events(),
         alerts(),
+        sources(),
         views(),
         incidents(),
         runs(),
@@ -189,17 +190,42 @@ fn alerts() -> Vec<Route> {
     ]
 }
 
-fn views() -> Vec<Route> {
+fn sources() -> Vec<Route> {
     vec![
         Route::get("/sources", ReadSources, sources::list, "What each source sent")
             .gives::<sources::SourceList>()
             .with_past(),
         Route::get("/sources/shippers", ReadSources, sources::shippers, "How to connect a shipper")
             .gives::<sources::ShipperList>(),
+        Route::get("/sources/made", ReadSources, sourcetokens::list, "Sources that people made")
+            .gives::<sourcetokens::MadeSources>(),
+        Route::post(
+            "/sources/made",
+            ManageSources,
+            sourcetokens::make,
+            "A new source; its token is told this once",
+        )
+        .takes::<sourcetokens::NewSource>()
+        .gives_new::<sourcetokens::IssuedToken>(),
+        Route::post(
+            "/sources/made/{name}/renew",
+            ManageSources,
+            sourcetokens::renew,
+            "Another token; the one before no longer holds",
+        )
+        .gives::<sourcetokens::IssuedToken>(),
+        Route::post("/sources/made/{name}/close", ManageSources, sourcetokens::close, "No more")
+            .takes::<sourcetokens::CloseSource>()
+            .gives::<sourcetokens::MadeSources>(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
             .gives::<events::EventPage>()
             .with_past(),
+    ]
+}
+
+fn views() -> Vec<Route> {
+    vec![
         Route::get("/rules", ReadAlerts, rules::list, "The rules, and how often each hit")
             .gives::<rules::RuleList>()
             .with_past(),

@@ -15,6 +15,7 @@ use crate::{
     projection::follower::{Views, ViewsFollower},
     projection::past::Past,
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks::Playbooks},
+    sourcebook::SourceBook,
     upkeep::{Keeper, keeper},
     witness::Witnesses,
 };
@@ -112,6 +113,9 @@ impl Server {
         };
         let (opened_store, journal_of_rules) = (opened.store.clone(), journal.clone());
         let (_, upkeep) = Keeper::new((None, keeper::Keeping::default()), parts).unwrap();
+        let of_book = (&opened.store, &journal);
+        let (names, clock_of_book) = (["edge".to_owned()].into(), Arc::clone(&shared));
+        let book = SourceBook::open(of_book, &Arc::default(), names, clock_of_book).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             desk,
@@ -126,6 +130,7 @@ impl Server {
             clock: shared,
             views,
             inlets: Arc::default(),
+            sources: book,
             broken_rules: Shelf::broken(&[]),
             registrar: Registrar::open(&opened_store, &journal_of_rules).unwrap(),
             trial: super::rulebench::places(),

@@ -23,6 +23,8 @@ pub(crate) enum Permission {
     ManageUsers,
     /// Make backups, check them, try them out; let go of what retention says.
     ManageBackups,
+    /// Make sources and give them tokens; close them.
+    ManageSources,
     /// Place and lift legal holds; read the log again, and mend it from a backup.
     Preserve,
     /// Ask for, approve, refuse the erasure of a person.
@@ -32,12 +34,12 @@ pub(crate) enum Permission {
 }
 
 use Permission::{
-    Approve, Erase, ManageBackups, ManageRules, ManageUsers, Preserve, ReadAlerts, ReadAudit,
-    ReadEvents, ReadSources, Respond, Reveal, Triage,
+    Approve, Erase, ManageBackups, ManageRules, ManageSources, ManageUsers, Preserve, ReadAlerts,
+    ReadAudit, ReadEvents, ReadSources, Respond, Reveal, Triage,
 };
 
 impl Permission {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         ReadEvents,
         ReadAlerts,
         ReadSources,
@@ -48,6 +50,7 @@ impl Permission {
         ManageRules,
         ManageUsers,
         ManageBackups,
+        ManageSources,
         Preserve,
         Erase,
         Reveal,
@@ -65,6 +68,7 @@ impl Permission {
             ManageRules => "manage_rules",
             ManageUsers => "manage_users",
             ManageBackups => "manage_backups",
+            ManageSources => "manage_sources",
             Preserve => "preserve",
             Erase => "erase",
             Reveal => "reveal",
@@ -97,6 +101,7 @@ fn granted(role: Role) -> &'static [Permission] {
             ManageRules,
             ManageUsers,
             ManageBackups,
+            ManageSources,
             Preserve,
             Erase,
         ],

@@ -101,6 +101,10 @@ impl Place {
             let (name, source) = (topic.name(), source(topic));
             write!(text, "[[listener.topics]]\nname = \"{name}\"\nsource = \"{source}\"\n")?;
         }
+        // For shippers that somebody wants to try: Sources, "Connect a source".
+        text.push_str(
+            "\n[[intake]]\nname = \"edge\"\nprotocol = \"http\"\nlisten = \"127.0.0.1:0\"\n",
+        );
         text.push_str("\n[rules]\nfolders = [\"rules/detections\"]\n");
         text.push_str(RESPOND);
         for (name, address) in stand_ins.addresses() {

@@ -25,6 +25,8 @@ const UPKEEP: &str = "upkeep";
 const ERASURES: &str = "erasures";
 /// Where the facts of rules' lives stand.
 const RULEBOOK: &str = "rulebook";
+/// Places of the facts of sources that people made.
+const MADE_SOURCES: &str = "made-sources";
 /// What rules have seen before, by its key.
 const SIGHTINGS: &str = "sightings";
 /// How much of rules' matches came of whom on which day, by its key and the day.
@@ -220,6 +222,11 @@ impl Journal {
         self.facts(ERASURES)
     }
 
+    /// The facts of sources that people made.
+    pub(crate) fn made_sources(&self) -> anyhow::Result<Vec<Envelope>> {
+        self.facts(MADE_SOURCES)
+    }
+
     /// The facts of rules' lives, with their places.
     pub(crate) fn rulebook(&self) -> anyhow::Result<Vec<(Seq, Envelope)>> {
         self.facts_at(RULEBOOK)
@@ -313,6 +320,7 @@ impl Fold {
                 self.batch.put(ACCOUNTS, &seq.0.to_be_bytes(), b"");
             }
             Fact::Erasure { .. } => self.batch.put(ERASURES, &seq.0.to_be_bytes(), b""),
+            Fact::Source { .. } => self.batch.put(MADE_SOURCES, &seq.0.to_be_bytes(), b""),
             Fact::RulesRead { .. } | Fact::RuleMoved { .. } => {
                 self.batch.put(RULEBOOK, &seq.0.to_be_bytes(), b"");
             }

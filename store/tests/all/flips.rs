@@ -42,8 +42,11 @@ fn is_told(dir: &Path) -> bool {
     }
 }
 
-/// Every record that a follower still gets, by log and place; and the places that it is told are lost.
-fn readable(store: &Store) -> (BTreeMap<(LogId, u64), bytes::Bytes>, BTreeSet<(LogId, u64)>) {
+/// A record's log and place.
+type At = (LogId, u64);
+
+/// Every record that a follower still gets, and the places that it is told are lost.
+fn readable(store: &Store) -> (BTreeMap<At, bytes::Bytes>, BTreeSet<At>) {
     let (mut follower, mut records) = (store.follow(&Cursor::default()), BTreeMap::new());
     let mut told = BTreeSet::new();
     while follower.cursor().commit() < store.last_commit() {

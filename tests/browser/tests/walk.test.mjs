@@ -239,6 +239,57 @@ for (const language of ["en", "zh"]) {
       await clean("rules");
     });
 
+    test("a source made in the console takes events at once, gets another token, and ends", async () => {
+      await go("nav.sources");
+      await page.getByRole("button", { name: t("connect.title") }).first().click();
+      const drawer = page.getByRole("dialog");
+      await drawer.getByRole("tab", { name: "Splunk" }).click();
+      await drawer.getByLabel(t("made.name"), { exact: false }).fill("edge");
+      await drawer.getByRole("button", { name: t("made.make"), exact: true }).click();
+      await drawer.getByText("'edge'", { exact: false }).waitFor();
+      await clean("a name that is taken");
+      await drawer.getByLabel(t("made.name"), { exact: false }).fill("till");
+      await drawer.getByRole("button", { name: t("made.make"), exact: true }).click();
+      await drawer.getByText(t("made.waiting")).waitFor();
+      await clean("a source that was made");
+      // As copied: the block has the port's address and the token in it.
+      const curl = await drawer.locator(".snippet pre").filter({ hasText: "curl" }).first().textContent();
+      const [, token] = /Splunk (\S+)'/u.exec(curl);
+      const [url] = /http:\/\/\S+\/services\/collector\/event/u.exec(curl);
+      assert.match(token, /^[0-9a-f]{64}$/u);
+      const send = (key) => fetch(url, { method: "POST", headers: { authorization: `Splunk ${key}` }, body: '{"event":{"message":"opened"}}{"event":{"message":"closed"}}' });
+      assert.equal((await send(token)).status, 200);
+      await drawer.getByText(t("made.arrived", { received: "2", rejected: "0" })).waitFor();
+      await clean("a source that was heard");
+      const shut = async () => (await page.keyboard.press("Escape"), await page.getByRole("dialog").waitFor({ state: "hidden" }));
+      await shut();
+      await page.getByRole("button", { name: t("made.renewOf", { name: "till" }) }).click();
+      await page.getByRole("dialog").getByRole("button", { name: t("made.renew"), exact: true }).click();
+      const shown = page.getByRole("dialog", { name: t("made.token") }).locator(".snippet pre");
+      await shown.waitFor();
+      const renewed = await shown.textContent();
+      assert.notEqual(renewed, token);
+      await clean("another token");
+      await shut();
+      // The demo's port is open to all: without a token that holds, what comes is the port's own.
+      const count = async (name) => (await ask(page, "GET", "/sources")).body.sources.find((one) => one.name === name)?.received ?? 0;
+      for (const [key, name] of [[token, "splunk:edge"], [renewed, "splunk:till"]]) {
+        const before = await count(name);
+        assert.equal((await send(key)).status, 200);
+        await until(`two more of ${name}`, async () => (await count(name)) === before + 2);
+      }
+      await page.getByRole("button", { name: t("made.closeOf", { name: "till" }) }).click();
+      await page.getByRole("dialog").getByRole("textbox").fill("the shop moved");
+      await page.getByRole("dialog").getByRole("button", { name: t("made.close"), exact: true }).click();
+      await page.getByText("the shop moved").waitFor();
+      await clean("a closed source");
+      const { sources } = (await ask(page, "GET", "/sources/made")).body;
+      assert.deepEqual(sources.map(({ name, open, changed_by: by }) => [name, open, by]), [["till", false, "mei.lin"]]);
+      const ended = await count("splunk:till");
+      assert.equal((await send(renewed)).status, 200);
+      assert.equal(await count("splunk:till"), ended);
+    });
+
     test("the palette and the help open by their keys", async () => {
       await page.goto(`${server.base}/`);
       await page.getByRole("heading", { name: t("nav.overview"), level: 1 }).waitFor();

@@ -279,6 +279,26 @@ export interface ShipperPage {
   snippets: { shipper: string; text: string }[];
 }
 
+/** A source that somebody made here. */
+export interface MadeSource {
+  name: string;
+  type: string;
+  open: boolean;
+  changed_at: string;
+  changed_by: string;
+  reason?: string | null;
+}
+
+export interface MadeSourcesAnswer {
+  sources: MadeSource[];
+  types: string[];
+}
+
+export interface IssuedToken {
+  name: string;
+  token: string;
+}
+
 export interface ShippersAnswer {
   open: Inlet[];
   pages: ShipperPage[];

@@ -6,7 +6,7 @@ import type { Session } from "../api/types";
 
 export type Permission =
   | "read_events" | "read_alerts" | "triage" | "respond" | "approve"
-  | "manage_rules" | "manage_users" | "manage_backups" | "preserve" | "erase" | "reveal" | "read_audit" | "read_sources";
+  | "manage_rules" | "manage_users" | "manage_backups" | "manage_sources" | "preserve" | "erase" | "reveal" | "read_audit" | "read_sources";
 
 interface Signed {
   session: Session;

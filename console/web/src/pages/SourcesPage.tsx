@@ -14,6 +14,7 @@ import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
 import { Sparkline } from "../ui/Sparkline";
 import { ConnectDrawer } from "./ConnectDrawer";
+import { MadeSources } from "./MadeSources";
 
 function Balance({ answer }: { answer: SourcesAnswer }) {
   const { t, n } = useSpeech();
@@ -126,6 +127,7 @@ export function SourcesPage() {
           </table>
         </div>
       ) : null}
+      <MadeSources />
       <ConnectDrawer opened={connecting} onClose={() => connect(false)} />
       <Rejected source={rejected} onClose={() => show(undefined)} />
     </Page>

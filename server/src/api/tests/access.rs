@@ -37,6 +37,7 @@ const GRANTED: [(Role, &[&str]); 6] = [
             "manage_rules",
             "manage_users",
             "manage_backups",
+            "manage_sources",
             "preserve",
             "erase",
         ],
