@@ -348,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_is_not_there_has_nothing_and_a_file_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, file) = (Disk::default(), dir.path().join("file"));
+        std::fs::write(&file, b"").unwrap();
+        assert_eq!(disk.list(&dir.path().join("nothing")).unwrap(), [""; 0].map(PathBuf::from));
+        assert_eq!(disk.list(dir.path()).unwrap(), vec![file.clone()]);
+        assert!(disk.list(&file).unwrap_err().to_string().contains("list"));
+    }
+
+    #[test]
     fn a_read_that_comes_in_pieces_is_put_together_and_one_past_the_end_is_told() {
         let inner = Box::new(Halting(b"0123456789", AtomicUsize::new(0)));
         let file = Disk::default().file(Path::new("f"), inner);

@@ -245,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn a_keyring_shows_where_it_lies_and_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
+        let path = dir.path().join("keys/keyring");
+        assert_eq!(format!("{ring:?}"), format!("Keyring {{ path: {path:?}, .. }}"));
+    }
+
+    #[test]
     fn a_sealed_secret_opens_after_a_restart_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();

@@ -2,7 +2,7 @@
 //! were there; and no changed byte passes.
 
 use crate::common::*;
-use custos_event::{CommitNo, LogId, time::ManualClock};
+use custos_event::{CommitNo, LogId, Partition, time::ManualClock};
 use custos_store::{
     Options, Store, StoreError,
     backup::{
@@ -164,6 +164,27 @@ fn one_backup_is_checked_by_its_name_and_no_other() {
     }
     let error = check("nowhere").unwrap_err().to_string();
     assert!(error.ends_with("has no backup nowhere"), "{error}");
+}
+
+/// Logs that hold nothing are not spoken of, and what an earlier backup has is not stored again.
+#[test]
+fn a_backup_tells_of_the_logs_there_are_and_stores_what_is_new() {
+    let work = tempfile::tempdir().unwrap();
+    let (data, to) = (work.path().join("data"), work.path().join("to"));
+    let (store, _) = Store::open(&data, small()).unwrap();
+    let empty = back_up(&store, &to, BackupKind::Full);
+    assert!(empty.logs.is_empty(), "{:?}", empty.logs);
+    while store.sealed_segments(LogId::TELEMETRY, Partition(0)).unwrap().len() < 3 {
+        store.append_blocking(append(LogId::TELEMETRY, &[&"some words ".repeat(20)])).unwrap();
+        store.wait_sealed();
+    }
+    let full = back_up(&store, &to, BackupKind::Full);
+    let [log] = full.logs.as_slice() else { panic!("{:?}", full.logs) };
+    assert_eq!((log.log, log.partition), (LogId::TELEMETRY, 0));
+    let again = back_up(&store, &to, BackupKind::Incremental);
+    let sealed = again.files.iter().filter(|f| f.segment.as_ref().is_some_and(|s| s.sealed));
+    let pieces: Vec<_> = sealed.flat_map(|file| &file.pieces).collect();
+    assert!(pieces.len() >= 3 && pieces.iter().all(|piece| piece.backup == full.id), "{pieces:?}");
 }
 
 /// What was damaged before is backed up as it is, by name, and is no reason to refuse the rest.
