@@ -1,4 +1,4 @@
-# Rules over recorded events, one thread, best of five. Sourced by tests/full.sh.
+# Rules over recorded events, one thread: best of five, and beside the engine rsigma. Sourced by tests/full.sh.
 
 # The best of five runs: what else the machine does only ever adds.
 part_rules() {
@@ -19,5 +19,19 @@ print(f'{best["events_per_second"]:,.0f} events/s, {best["matches"]} matches, lo
 PY
 )
         echo "$name: $figures"
+    done
+    peer
+}
+
+# Both engines by turns in one process, so that a busy machine is the same to both.
+peer() {
+    say "beside rsigma, one thread, JSON parsing included, three runs"
+    local target=${CARGO_TARGET_DIR:-$PWD/target}/peer shape
+    cargo build --release --ignore-rust-version --manifest-path detect/peer/Cargo.toml --target-dir "$target"
+    for _ in 1 2 3; do
+        for shape in evtx:windows-evtx-raw nxlog:windows-nxlog-flat cloudtrail:cloudtrail zeek:zeek; do
+            echo "${shape#*:}: $("$target/release/custos-detect-peer" "${shape%%:*}" "$work/${shape#*:}.jsonl" "${rules[@]}" |
+                grep -v ^matches | tr '\n' ';')"
+        done
     done
 }
