@@ -18,6 +18,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+/// Longer than librdkafka tries a record (`message.timeout.ms`, five minutes): by then each was taken or has failed.
+const FLUSH: Duration = Duration::from_secs(310);
+
 /// Counts what the broker has acknowledged.
 #[derive(Clone, Default)]
 struct Deliveries {
@@ -92,10 +95,8 @@ impl Shipper {
 
     /// Waits until everything sent so far was acknowledged.
     pub(crate) fn flush(&self) -> Result<(), Failure> {
-        self.producer
-            .flush(Duration::from_mins(1))
-            .context("not everything was acknowledged within 60 s")
-            .map_err(Failure::input)
+        let late = || format!("not everything was acknowledged within {} s", FLUSH.as_secs());
+        self.producer.flush(FLUSH).with_context(late).map_err(Failure::input)
     }
 
     pub(crate) fn delivered(&self) -> u64 {

@@ -157,12 +157,15 @@ impl Ship {
         Err(Failure::usage(anyhow!("--brokers {}: loads go to this machine only", self.brokers)))
     }
 
-    /// Sends at the asked rate: each millisecond what is due by then.
+    /// Sends at the asked rate, each millisecond what is due by then; where the server takes less, only that much within
+    /// the time, and a second of grace.
     fn send(&self, shipper: &Shipper, watch: &Stopwatch) -> Result<(u64, u64), Failure> {
         let mut traffic = Traffic::new(self.seed);
         let (mut sent, mut bytes) = (0, 0);
         let total = self.rate.saturating_mul(self.seconds);
-        while sent < total {
+        let limit = Duration::from_secs(self.seconds + 1).as_secs_f64();
+        let over = || watch.secs() >= limit;
+        while sent < total && !over() {
             #[expect(
                 clippy::cast_precision_loss,
                 clippy::cast_possible_truncation,
@@ -170,7 +173,7 @@ impl Ship {
                 reason = "a rate of at most millions over an hour"
             )]
             let due = ((watch.secs() * self.rate as f64) as u64).min(total);
-            while sent < due {
+            while sent < due && !over() {
                 let (topic, line) = traffic.next(SystemClock.now());
                 bytes += line.len() as u64;
                 shipper.send(topic.name(), &line)?;
