@@ -33,6 +33,24 @@ public_rules() {
     rules=("$work/rules" "$work/rules-emerging-threats" "$work/rules-threat-hunting")
 }
 
+# A server of $work/custos.toml: its process is `server`, its addresses are `kafka` and `http`.
+start_server() {
+    "$custos" serve --config "$work/custos.toml" 2> "$work/server.log" &
+    server=$!
+    until grep -qs '^ready' "$work/server.log"; do
+        kill -0 "$server" || { cat "$work/server.log"; die "the server did not start"; }
+        sleep 0.1
+    done
+    kafka=$(sed -n 's/^ready.*kafka listener \([0-9.:]*\).*/\1/p' "$work/server.log")
+    http=$(sed -n 's/^ready.* http \([0-9.:]*\).*/\1/p' "$work/server.log")
+}
+
+stop_server() {
+    kill "$server"
+    wait "$server" || die "the server did not end well: $(tail -3 "$work/server.log")"
+    server=
+}
+
 known=()
 for file in tests/full/*.sh; do
     # shellcheck source=/dev/null

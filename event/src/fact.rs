@@ -27,6 +27,16 @@ pub enum Actor {
     Token { name: String },
 }
 
+impl Actor {
+    /// Who it was, for people: a name, or the part of Custos.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User { name } | Self::Token { name } | Self::Operator { name } => name,
+            Self::System { part } => part,
+        }
+    }
+}
+
 /// A fact as the journal stores it: JSON behind one version byte, so that any tool can read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {

@@ -18,25 +18,15 @@ auto_create = true
 [rules]
 folders = ["${rules[0]}", "${rules[1]}", "${rules[2]}", "$PWD/rules/detections"]
 TOML
-    "$custos" serve --config "$work/custos.toml" 2> "$work/server.log" &
-    server=$!
-    until grep -q '^ready' "$work/server.log"; do
-        kill -0 "$server" || { cat "$work/server.log"; die "the server did not start"; }
-        sleep 0.1
-    done
-    local ready kafka http shipped
-    ready=$(grep '^ready' "$work/server.log")
-    kafka=$(sed -n 's/.*kafka listener \([0-9.:]*\).*/\1/p' <<< "$ready")
-    http=$(sed -n 's/.*http \([0-9.:]*\).*/\1/p' <<< "$ready")
+    start_server
+    local shipped
     shipped=$("$custos" bench ship --brokers "$kafka" --rate "$RATE" --seconds "$SECONDS_LONG")
     echo "shipped: $shipped"
     curl -sf "http://$http/metrics" | grep -E '^(custos_index_searchable_after_seconds|custos_index_commit|custos_log_|custos_detect_|process_resident)'
     grep -E 'VmHWM|VmRSS' "/proc/$server/status"
     # Searches and the last word of the detector on a running server.
     "$custos" search --server "http://$http" --data "$work/data" --count '*'
-    kill "$server"
-    wait "$server" || die "the server did not end well: $(tail -3 "$work/server.log")"
-    server=
+    stop_server
     du -sb "$work/data/telemetry" "$work/data/journal" "$work/data/index"
     "$custos" log verify --data "$work/data"
 }

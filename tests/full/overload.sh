@@ -21,15 +21,8 @@ listen = "127.0.0.1:$(python3 -c 'import socket; s = socket.socket(socket.AF_INE
 [rules]
 folders = ["$PWD/rules/detections"]
 TOML
-    "$custos" serve --config "$work/custos.toml" 2> "$work/server.log" &
-    server=$!
-    until grep -qs '^ready' "$work/server.log"; do
-        kill -0 "$server" || { cat "$work/server.log"; die "the server did not start"; }
-        sleep 0.1
-    done
-    local kafka http udp
-    kafka=$(sed -n 's/^ready.*kafka listener \([0-9.:]*\).*/\1/p' "$work/server.log")
-    http=$(sed -n 's/^ready.* http \([0-9.:]*\).*/\1/p' "$work/server.log")
+    start_server
+    local udp
     udp=$(sed -n 's/.*listen = "\(127[^"]*[1-9]\)"$/\1/p' "$work/custos.toml" | tail -1)
     for nth in $(seq "$OVERLOAD_SHIPPERS"); do
         "$custos" bench ship --brokers "$kafka" --rate 15000 --seconds "$seconds" --seed "$nth" > "$work/shipped.$nth" &
@@ -44,9 +37,7 @@ TOML
     grep -E 'VmHWM|VmRSS' "/proc/$server/status"
     local peak
     peak=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$server/status")
-    kill "$server"
-    wait "$server" || die "the server did not end well: $(tail -3 "$work/server.log")"
-    server=
+    stop_server
     "$custos" log verify --data "$work/overload"
     [ "$peak" -le "$OVERLOAD_RSS_MIB" ] || die "$peak MiB at the highest; at most $OVERLOAD_RSS_MIB"
 }

@@ -14,7 +14,7 @@ use crate::projection::board::{Row, Status, Suppressed};
 use anyhow::Context as _;
 use axum::response::IntoResponse;
 use custos_event::{
-    Actor, Alert as AlertFact, AlertId, Envelope, Fact, LogId, Partition, Position, Seq, Timestamp,
+    Alert as AlertFact, AlertId, Envelope, Fact, LogId, Partition, Position, Seq, Timestamp,
     respond::Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -143,13 +143,6 @@ impl Entity {
     }
 }
 
-fn name_of(actor: &Actor) -> String {
-    match actor {
-        Actor::User { name } | Actor::Token { name } | Actor::Operator { name } => name.clone(),
-        Actor::System { part } => part.clone(),
-    }
-}
-
 impl Alert {
     pub(crate) fn new(row: &Row, fact: AlertFact) -> Self {
         let taken = row.acknowledged.as_ref().map(|(at, by)| (*at, by));
@@ -177,7 +170,7 @@ impl Alert {
             status: row.status(),
             verdict: row.judged.as_ref().map(|judged| judged.verdict),
             reason: row.judged.as_ref().map(|judged| judged.reason.to_string()),
-            by: last.map(|(_, by)| name_of(by)),
+            by: last.map(|(_, by)| by.name().to_owned()),
             by_at: last.map(|(at, _)| at),
             incident: row.incident.map(|incident| incident.to_string()),
             suppressed: AlertSuppressed::of(row),

@@ -42,10 +42,7 @@ impl Caller {
 
     /// The account's or token's name.
     pub(crate) fn name(&self) -> &str {
-        match &self.actor {
-            Actor::User { name } | Actor::Token { name } | Actor::Operator { name } => name,
-            Actor::System { part } => part,
-        }
+        self.actor.name()
     }
 }
 

@@ -61,11 +61,7 @@ impl Erasure {
 }
 
 fn told(word: Option<(Timestamp, Actor)>) -> (Option<Timestamp>, Option<String>) {
-    let name = |actor| match actor {
-        Actor::User { name } | Actor::Token { name } | Actor::Operator { name } => name,
-        Actor::System { part } => part,
-    };
-    word.map_or((None, None), |(at, actor)| (Some(at), Some(name(actor))))
+    word.map_or((None, None), |(at, actor)| (Some(at), Some(actor.name().to_owned())))
 }
 
 #[derive(Deserialize, ToSchema)]

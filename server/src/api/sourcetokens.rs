@@ -8,7 +8,7 @@ use super::{
 };
 use crate::sourcebook::{BookError, Made};
 use axum::http::StatusCode;
-use custos_event::{Actor, Timestamp};
+use custos_event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,10 +40,7 @@ pub(super) struct MadeSource {
 impl MadeSource {
     fn new(name: String, made: Made) -> Self {
         let open = made.is_open();
-        let changed_by = match made.by {
-            Actor::User { name } | Actor::Token { name } | Actor::Operator { name } => name,
-            Actor::System { part } => part,
-        };
+        let changed_by = made.by.name().to_owned();
         let Made { kind, at: changed_at, reason, .. } = made;
         Self { name, kind, open, changed_at, changed_by, reason }
     }
