@@ -66,6 +66,8 @@ pub(crate) struct Audit<'a> {
     pub(crate) told: Vec<(LogId, Seq, Seq)>,
     /// Sizes of which a checkpoint speaks and no root is known any more.
     pub(crate) unproven: Vec<u64>,
+    /// Checkpoints that the log does not bear out, behind the first, which is told of.
+    unborne: u64,
 }
 
 /// The segment that is being read.
@@ -119,6 +121,7 @@ impl<'a> Audit<'a> {
             dropped,
             told: Vec::new(),
             unproven: Vec::new(),
+            unborne: 0,
         }
     }
 
@@ -134,6 +137,10 @@ impl<'a> Audit<'a> {
             self.segment(path, index == 0, last, end.filter(|_| last))?;
         }
         self.pass_dropped();
+        let first = self.errors.iter_mut().find(|error| error.kind == Fault::Mismatch);
+        if let (Some(first), more @ 1..) = (first, self.unborne) {
+            first.message.push_str(&format!(", nor does it bear out {more} later ones"));
+        }
         Ok(())
     }
 
@@ -266,6 +273,11 @@ impl<'a> Audit<'a> {
                 self.unproven.push(note.size);
             }
             if note.size == self.frontier.size() && note.root != self.frontier.root() {
+                // Whatever comes behind a change is changed by it.
+                if self.errors.iter().any(|error| error.kind == Fault::Mismatch) {
+                    self.unborne += 1;
+                    continue;
+                }
                 let message =
                     format!("the first {} records are not those of the checkpoint", note.size);
                 let seq = Some(Seq(note.size));

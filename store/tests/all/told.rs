@@ -169,6 +169,25 @@ fn checkpoints_within_what_was_let_go_are_told_as_unproven() {
     assert_eq!((report.first, report.dropped.len()), (Seq(0), 1));
 }
 
+/// A log that was written anew is told of once, however many checkpoints are held.
+#[test]
+fn a_log_that_is_not_the_checkpoints_is_told_of_once() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (store, notes, keys) = grown(dir.path(), "abc");
+    let size = store.next_seq(LogId::TELEMETRY, Partition(0)).0;
+    store.close().unwrap();
+    copy_tree(&dir.path().join("keys"), &other.path().join("keys"));
+    let (store, ..) = grown(other.path(), "abd");
+    store.close().unwrap();
+    std::fs::remove_dir_all(other.path().join("checkpoints")).unwrap();
+    let report = held(other.path(), &notes, &keys);
+    let later = size - 1;
+    let expected = format!(
+        "mismatch - 1: the first 1 records are not those of the checkpoint, nor does it bear out {later} later ones"
+    );
+    assert_eq!(told(&report), [expected]);
+}
+
 #[test]
 fn what_retention_kept_of_another_history_does_not_fit() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
