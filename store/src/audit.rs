@@ -139,7 +139,7 @@ impl<'a> Audit<'a> {
         self.pass_dropped();
         let first = self.errors.iter_mut().find(|error| error.kind == Fault::Mismatch);
         if let (Some(first), more @ 1..) = (first, self.unborne) {
-            first.message.push_str(&format!(", nor does it bear out {more} later ones"));
+            first.message = format!("{}, nor does it bear out {more} later ones", first.message);
         }
         Ok(())
     }
