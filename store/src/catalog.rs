@@ -212,6 +212,26 @@ mod tests {
     }
 
     #[test]
+    fn one_row_is_put_and_removed_and_a_prefix_scanned_from_either_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(dir.path()).unwrap();
+        for key in ["a1", "a2", "b1"] {
+            catalog.put("t", key.as_bytes(), b"x").unwrap();
+        }
+        let keys = |prefix: &[u8]| -> Vec<String> {
+            let rows = catalog.scan("t", prefix).map(Result::unwrap);
+            rows.map(|(key, _)| String::from_utf8(key).unwrap()).collect()
+        };
+        assert_eq!(keys(b"a"), ["a1", "a2"]);
+        let last = catalog.scan("t", b"").next_back().unwrap().unwrap();
+        assert_eq!(last, (b"b1".to_vec(), b"x".to_vec()));
+        catalog.remove("t", b"a1").unwrap();
+        catalog.remove("t", b"nothing").unwrap();
+        assert_eq!(keys(b""), ["a2", "b1"]);
+        assert_eq!(catalog.get("t", b"a1").unwrap(), None);
+    }
+
+    #[test]
     fn a_catalog_of_another_layout_or_broken_is_to_be_rebuilt() {
         let dir = tempfile::tempdir().unwrap();
         {
