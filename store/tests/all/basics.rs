@@ -17,6 +17,7 @@ fn what_was_appended_is_read_followed_and_found_again_after_a_restart() {
     let three = store.append_blocking(append(LogId::TELEMETRY, &["", "d"])).unwrap();
     assert_eq!([one.commit.0, two.commit.0, three.commit.0], [1, 2, 3]);
     assert_eq!([one.first.0, two.first.0, three.first.0], [0, 0, 2]);
+    assert_eq!(store.logs(), [(LogId::TELEMETRY, Partition(0)), (LogId::JOURNAL, Partition(0))]);
     let live = follow_all(&store);
     let position = Position { log: LogId::TELEMETRY, partition: Partition(0), seq: Seq(1) };
     assert_eq!(store.read(position).unwrap().unwrap(), "bb");

@@ -158,6 +158,27 @@ fn what_no_backup_has_whole_is_left_and_says_why() {
 }
 
 #[test]
+fn the_newest_segment_is_mended_where_nothing_came_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, data) = backed_up(dir.path());
+    store.close().unwrap();
+    let (store, _) = Store::open(&data, small()).unwrap();
+    store.wait_sealed();
+    back_up(&store, dir.path());
+    let whole = records(&store).unwrap();
+    let path = segments(&data, LogId::TELEMETRY).pop().unwrap();
+    flip(&path, 300);
+    assert_eq!(scrub(&store).damaged.len(), 1);
+    store.recorded().unwrap();
+    let report = repair(&store, dir.path());
+    assert!(report.repaired.len() == 1 && report.left.is_empty(), "{report:?}");
+    assert_eq!(records(&store).unwrap(), whole);
+    grow(&store, 20);
+    store.close().unwrap();
+    assert_ok(&data);
+}
+
+#[test]
 fn a_log_that_went_on_without_its_end_is_not_given_another() {
     let dir = tempfile::tempdir().unwrap();
     let (store, data) = backed_up(dir.path());

@@ -59,6 +59,27 @@ fn a_segment_that_is_gone_is_told_by_the_records_it_held() {
     );
 }
 
+/// Also where something else is wrong before.
+#[test]
+fn a_sealed_segment_without_its_footer_is_told() {
+    let cut = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        // The trailer: eight bytes, where the footer begins, a checksum (FORMAT §2).
+        let at = bytes[bytes.len() - 12..bytes.len() - 4].try_into().unwrap();
+        let footer = usize::try_from(u64::from_le_bytes(at)).unwrap();
+        std::fs::write(path, [&bytes[..footer], &[0; 20]].concat()).unwrap();
+    };
+    let message = "corrupt 0000000003.seg 300: the end of the sealed segment is damaged or missing";
+    check(|files| cut(&files[2]), &[message]);
+    check(
+        |files| {
+            std::fs::remove_file(&files[0]).unwrap();
+            cut(&files[2]);
+        },
+        &["corrupt 0000000002.seg 0: records 0 to 99 before it are missing", message],
+    );
+}
+
 #[test]
 fn a_segment_in_anothers_place_is_told_by_its_name() {
     check(
