@@ -23,6 +23,8 @@ c++ build-essential
 make build-essential
 cmake cmake
 perl perl
+pkg-config pkg-config
+/usr/include/openssl/ssl.h libssl-dev
 LIST
 need_rust "$RUST_MIN"
 need_node "$NODE_MIN" "$PWD/.cache/node"

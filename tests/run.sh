@@ -50,6 +50,7 @@ make build-essential
 cmake cmake
 perl perl
 pkg-config pkg-config
+/usr/include/openssl/ssl.h libssl-dev
 java default-jre-headless
 mvn maven
 python3 python3

@@ -10,12 +10,19 @@ mod flight;
 mod gather;
 mod lag;
 mod place;
+mod security;
 mod session;
+mod shown;
 #[cfg(test)]
 mod tests;
+mod topics;
+mod trouble;
 
 pub use config::{ConsumerConfig, Start};
 pub use lag::Lags;
+pub use security::{Account, Mechanism, Security, Tls};
+pub use shown::Shown;
+pub use topics::ByTopic;
 
 use crate::{batch::Intake, decoding::Decoders};
 use custos_event::{Clock, Fact};
@@ -26,7 +33,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use session::{Outside, Session};
+use session::{Outside, Session, Starts};
 use std::{
     io,
     sync::{Arc, mpsc},
@@ -71,6 +78,15 @@ pub enum ConsumerError {
     NoTopics,
     #[error("kafka.properties.{0} is set by Custos itself; remove it")]
     ReservedProperty(String),
+    #[error(
+        "kafka.properties.{property} has a setting of its own; remove it, and set [kafka] {setting}"
+    )]
+    OwnSetting { property: String, setting: &'static str },
+    #[error(
+        "kafka.properties.{0} would put a secret into the configuration; remove it, and set [kafka] user and \
+         password_file, or certificate and key"
+    )]
+    SecretProperty(String),
     #[error("the Kafka client refuses its configuration; correct kafka.properties")]
     Client(#[source] KafkaError),
     #[error("cannot subscribe to {topics:?}; correct kafka.topics")]
@@ -102,15 +118,15 @@ enum End {
 }
 
 impl<I: Intake> Consumer<I> {
-    /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs, `lags` of how far
-    /// behind it is.
+    /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs, `shown` of how far
+    /// behind it is and of what is wrong.
     pub fn new(
         config: ConsumerConfig,
         intake: Arc<I>,
         decoders: Decoders,
         clock: Arc<dyn Clock>,
         facts: Arc<dyn Fn(Fact) + Send + Sync>,
-        lags: Arc<Lags>,
+        shown: Shown,
     ) -> Result<Self, ConsumerError> {
         let client = config.client()?;
         client.create_native_config().map_err(ConsumerError::Client)?;
@@ -118,7 +134,9 @@ impl<I: Intake> Consumer<I> {
         let stored = Box::new(move || sources.sources());
         let routes = Arc::clone(&intake);
         let log_of = Box::new(move |source: &str| routes.log_of(source));
-        let outside = Outside { decoders, clock, facts, lags, stored, log_of, start: config.start };
+        let starts = Starts::new(&config);
+        shown.begin();
+        let outside = Outside { decoders, clock, facts, shown, stored, log_of, starts };
         Ok(Self { config, client, intake, outside: Arc::new(outside) })
     }
 
@@ -177,9 +195,10 @@ impl<I: Intake> Consumer<I> {
                 tracing::warn!(brokers = self.config.brokers, "no Kafka broker answers yet");
             }
             asked = asked.wrapping_add(1);
-            drop(consumer.poll(Duration::ZERO));
+            serve_events(&consumer);
         };
         tracing::info!(cluster, "Kafka cluster found");
+        self.outside.shown.note_well(trouble::About::Connection);
         consumer.context().set_cluster(cluster);
         let topics: Vec<_> = self.config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|source| ConsumerError::Subscribe {
@@ -194,6 +213,15 @@ impl<I: Intake> Consumer<I> {
         leave(consumer);
         flight.clear_pause();
         ended
+    }
+}
+
+/// Hears what the client has to say while nothing is read. One poll ends with the first error, and behind each lie
+/// dozens of lines for the log.
+fn serve_events(consumer: &BaseConsumer<Session>) {
+    let began = now();
+    while began.elapsed() < IDLE_POLL {
+        drop(consumer.poll(IDLE_POLL));
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod crm;
 pub(crate) mod intake;
+pub(crate) mod kafka;
 mod raw;
 mod webhooks;
 
@@ -13,6 +14,7 @@ use crate::witness::Witnessing;
 use anyhow::{Context as _, anyhow, bail};
 use custos_ingest::{
     decode::{Mappings, SourceType},
+    kafka::ByTopic,
     protect::PersonalFields,
 };
 use custos_store::keys::KeySource;
@@ -32,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) keep_free: Option<u64>,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) listener: Option<Listener>,
-    pub(crate) kafka: Option<Kafka>,
+    pub(crate) kafka: Option<kafka::Kafka>,
     /// Sockets that shippers write to.
     pub(crate) intakes: Vec<intake::Intake>,
     /// Customer systems that are asked for what was done in them.
@@ -65,19 +67,6 @@ pub(crate) struct Listener {
     pub(crate) sources: Sources,
 }
 
-/// The consumer of a real Kafka cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Kafka {
-    pub(crate) brokers: String,
-    pub(crate) group: String,
-    /// This machine's fixed name in the group, so that a restart is no rebalance.
-    pub(crate) instance: String,
-    pub(crate) topics: Vec<String>,
-    /// Passed on to librdkafka as they are.
-    pub(crate) properties: BTreeMap<String, String>,
-    pub(crate) sources: Sources,
-}
-
 /// What is sealed before the log.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Protect {
@@ -93,15 +82,15 @@ impl Default for Protect {
 
 /// Topic → what its events are; `auto` for a topic not named.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Sources(BTreeMap<String, SourceType>);
+pub(crate) struct Sources(ByTopic<SourceType>);
 
 impl Sources {
     pub(crate) fn new(types: BTreeMap<String, SourceType>) -> Self {
-        Self(types)
+        Self(types.into())
     }
 
     pub(crate) fn of(&self, topic: &str) -> SourceType {
-        self.0.get(topic).copied().unwrap_or(SourceType::Auto)
+        self.0.of(topic).copied().unwrap_or(SourceType::Auto)
     }
 }
 
@@ -136,7 +125,11 @@ impl Config {
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
             http: raw.http.as_ref().map(check_http).transpose()?,
             listener: raw.listener.map(|raw| check_listener(raw, &mappings)).transpose()?,
-            kafka: raw.kafka.map(|raw| check_kafka(raw, &mappings)).transpose()?,
+            kafka: raw
+                .kafka
+                .map(|raw| kafka::check(raw, &mappings, &below))
+                .transpose()
+                .context("section [kafka]")?,
             intakes: intake::check(raw.intake, &mappings, &below)?,
             crm: crm::check(raw.crm, &below)?,
             silence: raw.sources.check().context("section [sources]")?,
@@ -275,7 +268,7 @@ fn check_listener(raw: raw::Listener, mappings: &Mappings) -> anyhow::Result<Lis
         advertised,
         auto_create: raw.auto_create,
         topics,
-        sources: Sources(sources),
+        sources: Sources::new(sources),
     })
 }
 
@@ -283,24 +276,6 @@ fn host_and_port(text: &str) -> anyhow::Result<(String, u16)> {
     let wrong = || anyhow!("[listener] advertised = \"{text}\" is not HOST:PORT");
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
-}
-
-fn check_kafka(raw: raw::Kafka, mappings: &Mappings) -> anyhow::Result<Kafka> {
-    if raw.topics.is_empty() {
-        bail!("[kafka] topics is empty: name the topics to read, or patterns that begin with '^'");
-    }
-    let source = |one: raw::KafkaSource| {
-        source_type(&one.topic, &one.kind, mappings).map(|kind| (one.topic, kind))
-    };
-    let sources = raw.sources.into_iter().map(source).collect::<anyhow::Result<_>>()?;
-    Ok(Kafka {
-        brokers: raw.brokers,
-        group: raw.group,
-        instance: raw.instance.unwrap_or_else(host_name),
-        topics: raw.topics,
-        properties: raw.properties,
-        sources: Sources(sources),
-    })
 }
 
 fn host_name() -> String {

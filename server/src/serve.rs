@@ -30,7 +30,7 @@ use custos_event::{Clock, Fact};
 use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
     decode::{Decoder, Mappings, SourceType},
-    kafka::{Consumer, ConsumerConfig, Lags},
+    kafka::{Consumer, Shown},
     listener::{Listener, ListenerConfig},
     shippers::ShippersConfig,
 };
@@ -123,7 +123,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     }
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.brokers));
-        start_consumer(kafka, &intake, &opened, &inlets.lags, tasks)?;
+        let shown = Shown::new(Arc::clone(&inlets.lags), Arc::clone(&inlets.crm));
+        start_consumer(kafka, &intake, &opened, shown, tasks)?;
     }
     for port in &config.intakes {
         let address = start_intake(port, &intake, (&opened, &book), tasks).await?;
@@ -389,12 +390,13 @@ fn kafka_inlet(address: SocketAddr) -> Inlet {
 }
 
 fn start_consumer(
-    config: config::Kafka,
+    config: config::kafka::Kafka,
     intake: &StoreIntake,
     opened: &Opened,
-    lags: &Arc<Lags>,
+    shown: Shown,
     tasks: &mut Tasks,
 ) -> Result<(), Failure> {
+    let consumer_config = config.consumer().map_err(Failure::usage)?;
     let decoders = decoders(opened, config.sources)?;
     let store = opened.store.clone();
     let facts = Arc::new(move |fact: Fact| {
@@ -402,15 +404,10 @@ fn start_consumer(
             error!(error = format!("{:#}", failure.into_error()), "a fact could not be written");
         }
     });
-    let consumer_config = ConsumerConfig {
-        properties: config.properties,
-        instance: Some(config.instance),
-        ..ConsumerConfig::new(config.brokers, config.group, config.topics)
-    };
     let intake = Arc::new(intake.clone());
     let stop = tasks.stop();
-    let (clock, lags) = (Arc::new(SystemClock), Arc::clone(lags));
-    let consumer = Consumer::new(consumer_config, intake, decoders, clock, facts, lags)
+    let clock = Arc::new(SystemClock);
+    let consumer = Consumer::new(consumer_config, intake, decoders, clock, facts, shown)
         .map_err(Failure::usage)?;
     tasks.spawn_thread("kafka consumer", move || Ok(consumer.run(&stop)?));
     Ok(())

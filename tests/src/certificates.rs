@@ -25,16 +25,24 @@ impl Authority {
             "subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n",
         )?;
         for name in names {
-            let (key, ask, out) =
-                (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
-            let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-            let asked = ["-subj", "/CN=127.0.0.1", "-keyout", &key, "-out", &ask];
-            made.openssl(&[&new[..], &asked[..]].concat())?;
-            let sign = ["x509", "-req", "-in", &ask, "-CA", "ca.pem", "-CAkey", "ca.key"];
-            let how = ["-days", "1", "-CAcreateserial", "-extfile", "extensions", "-out", &out];
-            made.openssl(&[&sign[..], &how[..]].concat())?;
+            made.sign(name, "1")?;
         }
         Ok(made)
+    }
+
+    /// NAME.pem, whose time was over yesterday.
+    pub fn sign_expired(&self, name: &str) -> Result<()> {
+        self.sign(name, "-1")
+    }
+
+    fn sign(&self, name: &str, days: &str) -> Result<()> {
+        let (key, ask, out) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        let asked = ["-subj", "/CN=127.0.0.1", "-keyout", &key, "-out", &ask];
+        self.openssl(&[&new[..], &asked[..]].concat())?;
+        let sign = ["x509", "-req", "-in", &ask, "-CA", "ca.pem", "-CAkey", "ca.key"];
+        let how = ["-days", days, "-CAcreateserial", "-extfile", "extensions", "-out", &out];
+        self.openssl(&[&sign[..], &how[..]].concat())
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

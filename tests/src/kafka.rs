@@ -16,6 +16,7 @@ use rdkafka::{
     metadata::MetadataTopic,
 };
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -35,6 +36,17 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// The jars of Apache Kafka, as tests/run.sh fetches them.
 #[derive(Clone, Debug)]
 pub struct Libs(PathBuf);
+
+/// What a node has besides the listener that asks nobody.
+#[derive(Debug, Default)]
+pub struct More {
+    /// Name, port, protocol.
+    pub listeners: Vec<(&'static str, u16, &'static str)>,
+    /// Lines of server.properties.
+    pub properties: String,
+    /// As `--add-scram` takes them.
+    pub users: Vec<String>,
+}
 
 /// One record as it lies in a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +82,17 @@ impl Kafka {
 
     /// Formats a storage folder, starts the node and waits until it answers.
     pub fn start(libs: Libs) -> Result<Self> {
+        Self::start_with(libs, &More::default())
+    }
+
+    /// The same with more listeners.
+    pub fn start_with(libs: Libs, more: &More) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("custos-kafka-").tempdir()?;
         let (port, controller) = (free_port()?, free_port()?);
-        write_config(folder.path(), port, controller)?;
-        libs.run(&["kafka.tools.StorageTool", "format", "--standalone"], folder.path())?;
+        write_config(folder.path(), port, controller, more)?;
+        let mut words = vec!["kafka.tools.StorageTool", "format", "--standalone"];
+        words.extend(more.users.iter().flat_map(|user| ["--add-scram", user]));
+        libs.run(&words, folder.path())?;
         let running = libs.start(folder.path())?;
         let mut node = Self { libs, folder, port, running };
         node.wait_until_it_answers()?;
@@ -232,15 +251,20 @@ impl Libs {
     }
 }
 
-fn write_config(folder: &Path, port: u16, controller: u16) -> Result<()> {
+fn write_config(folder: &Path, port: u16, controller: u16, more: &More) -> Result<()> {
+    let (mut listeners, mut protocols) = (String::new(), String::new());
+    for (name, port, protocol) in &more.listeners {
+        write!(listeners, ",{name}://127.0.0.1:{port}")?;
+        write!(protocols, ",{name}:{protocol}")?;
+    }
     let server = format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -254,6 +278,7 @@ auto.create.topics.enable=false
 ",
         folder.join("log").display()
     );
+    let server = server + &more.properties;
     let logging = "rootLogger.level=INFO
 rootLogger.appenderRef.file.ref=file
 appender.file.type=File

@@ -12,6 +12,7 @@ pub mod data;
 pub mod demo;
 pub mod http;
 pub mod kafka;
+pub mod kafka_secured;
 pub mod process;
 pub mod s3;
 pub mod server;

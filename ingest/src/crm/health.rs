@@ -21,9 +21,9 @@ pub struct Ailment {
 /// One connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// `zoho`, `fxiaoke`.
+    /// `zoho`, `fxiaoke`, `kafka`.
     pub system: &'static str,
-    /// Everything before this time is stored; none before the first round.
+    /// Everything before this time is stored; none before the first round, and where offsets are counted instead.
     pub read_up_to: Option<Timestamp>,
     /// When it was last read without trouble.
     pub read_at: Option<Timestamp>,
@@ -67,12 +67,21 @@ impl Health {
         trouble: &Trouble,
         times: (Timestamp, Timestamp),
     ) {
+        self.note_ailment(source, trouble.kind(), trouble.text(), times);
+    }
+
+    pub(crate) fn note_ailment(
+        &self,
+        source: &Arc<str>,
+        kind: &'static str,
+        text: String,
+        times: (Timestamp, Timestamp),
+    ) {
         if let Some(one) = self.lock().get_mut(source) {
             let (now, until) = times;
-            let kind = trouble.kind();
             let known = one.ailment.as_ref().filter(|known| known.kind == kind);
             let since = known.map_or(now, |known| known.since);
-            one.ailment = Some(Ailment { kind, text: trouble.text(), since, until });
+            one.ailment = Some(Ailment { kind, text, since, until });
         }
     }
 }

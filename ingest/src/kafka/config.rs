@@ -1,6 +1,11 @@
 //! What an operator decides about reading Kafka, and the client properties that are not theirs to set.
 
-use super::{ConsumerError, anew};
+use super::{
+    ConsumerError, anew,
+    security::{Security, refuse_own},
+    topics::ByTopic,
+};
+use custos_event::Timestamp;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +14,24 @@ use std::{collections::BTreeMap, time::Duration};
 pub enum Start {
     #[default]
     Earliest,
+    /// Until its first record is stored, a restart begins at the end again.
     Latest,
+    /// With the first record that the broker has as of then or later.
+    At(Timestamp),
+}
+
+impl std::str::FromStr for Start {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "earliest" => Ok(Self::Earliest),
+            "latest" => Ok(Self::Latest),
+            time => time.parse().map(Self::At).map_err(|_| {
+                format!("'{time}' is none of earliest, latest and a time as 2026-11-01T00:00:00Z")
+            }),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -23,7 +45,10 @@ pub struct ConsumerConfig {
     /// Topic names, or patterns that begin with `^`.
     pub topics: Vec<String>,
     pub start: Start,
-    /// Further properties of librdkafka: TLS, SASL, timeouts.
+    /// Of topics that begin elsewhere.
+    pub starts: ByTopic<Start>,
+    pub security: Security,
+    /// Further properties of librdkafka: timeouts, sizes.
     pub properties: BTreeMap<String, String>,
     pub batch_events_max: usize,
     pub batch_bytes_max: usize,
@@ -40,6 +65,8 @@ impl ConsumerConfig {
             instance: None,
             topics,
             start: Start::default(),
+            starts: ByTopic::default(),
+            security: Security::default(),
             properties: BTreeMap::new(),
             // A group commit (RELIABILITY §1): 5 ms, 1,000 events or 1 MiB, whichever comes first.
             batch_events_max: 1_000,
@@ -77,6 +104,11 @@ const DEFAULTS: [(&str, &str); 3] = [
 ];
 
 impl ConsumerConfig {
+    /// Whether librdkafka takes the properties; reads no file and connects to nothing.
+    pub fn check_properties(&self) -> Result<(), ConsumerError> {
+        self.client()?.create_native_config().map(drop).map_err(ConsumerError::Client)
+    }
+
     pub(crate) fn client(&self) -> Result<ClientConfig, ConsumerError> {
         if self.topics.is_empty() {
             return Err(ConsumerError::NoTopics);
@@ -86,9 +118,8 @@ impl ConsumerConfig {
             client.set(name, value);
         }
         for (name, value) in &self.properties {
-            let fixed = FIXED.iter().any(|(fixed, _)| fixed == name);
-            let own = ["bootstrap.servers", "group.id"];
-            if fixed || own.contains(&name.as_str()) {
+            refuse_own(name)?;
+            if FIXED.iter().any(|(fixed, _)| fixed == name) {
                 return Err(ConsumerError::ReservedProperty(name.clone()));
             }
             client.set(name, value);
@@ -99,6 +130,7 @@ impl ConsumerConfig {
         let debug = client.get("debug").map(|own| format!("{own},{}", anew::DEBUG));
         client.set("debug", debug.as_deref().unwrap_or(anew::DEBUG));
         client.set_log_level(RDKafkaLogLevel::Debug);
+        self.security.apply(&mut client);
         client.set("bootstrap.servers", &self.brokers).set("group.id", &self.group);
         if let Some(instance) = &self.instance {
             client.set("group.instance.id", instance);
@@ -113,12 +145,21 @@ mod tests {
 
     #[test]
     fn a_property_that_exactly_once_rests_on_cannot_be_set() {
-        for name in ["enable.auto.commit", "auto.offset.reset", "group.id"] {
+        for name in ["enable.auto.commit", "auto.offset.reset", "group.id", "sasl.password"] {
             let mut config = ConsumerConfig::new("localhost:9092", "custos", vec!["doors".into()]);
             config.properties.insert(name.into(), "true".into());
             let error = config.client().unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("remove it"), "{error}");
+            assert!(error.contains(name) && error.contains("remove"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_start_is_an_end_or_a_time() {
+        assert_eq!("latest".parse(), Ok(Start::Latest));
+        let time = Start::At(Timestamp::from_secs(1_793_491_200));
+        assert_eq!("2026-11-01T00:00:00Z".parse(), Ok(time));
+        let error = "yesterday".parse::<Start>().unwrap_err();
+        assert!(error.contains("'yesterday'") && error.contains("earliest"), "{error}");
     }
 
     #[test]

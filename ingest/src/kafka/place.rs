@@ -1,6 +1,5 @@
 //! One partition as Custos has read it: where to go on, and whether what is there is still the same.
 
-use super::config::Start;
 use custos_event::{Fact, SourceRange};
 
 /// A partition's name in the log.
@@ -72,32 +71,28 @@ impl Place {
         Self { epoch: self.epoch, ..Self::unread(self.began) }
     }
 
-    /// Goes on where `before` stands, one record earlier than needed so that it can be compared.
-    pub(crate) fn resume(
-        before: Option<Self>,
-        marks: Marks,
-        start: Start,
-        of: Named<'_>,
-    ) -> Resumed {
-        let Some(before) = before else {
-            let from = if start == Start::Earliest { marks.low } else { marks.high };
-            return Resumed { place: Self::unread(from), from, fact: None };
-        };
-        let Some((last, _)) = before.last else {
-            let from = before.next.clamp(marks.low, marks.high);
-            let fact = (from > before.next).then(|| of.gap(before.next, from));
-            return Resumed { place: Self { next: from, ..before }, from, fact };
+    /// Begins a partition that was never read.
+    pub(crate) fn begin(from: i64) -> Resumed {
+        Resumed { place: Self::unread(from), from, fact: None }
+    }
+
+    /// Goes on where it stands, one record earlier than needed so that it can be compared.
+    pub(crate) fn resume(self, marks: Marks, of: Named<'_>) -> Resumed {
+        let Some((last, _)) = self.last else {
+            let from = self.next.clamp(marks.low, marks.high);
+            let fact = (from > self.next).then(|| of.gap(self.next, from));
+            return Resumed { place: Self { next: from, ..self }, from, fact };
         };
         if marks.high <= last {
-            return before.other(marks, of);
+            return self.other(marks, of);
         }
         if marks.low <= last {
-            let place = Self { unproven: true, ..before };
+            let place = Self { unproven: true, ..self };
             return Resumed { place, from: last, fact: None };
         }
-        let fact = (marks.low > before.next).then(|| of.gap(before.next, marks.low));
-        let next = before.next.max(marks.low);
-        Resumed { place: Self { next, unproven: false, ..before }, from: next, fact }
+        let fact = (marks.low > self.next).then(|| of.gap(self.next, marks.low));
+        let next = self.next.max(marks.low);
+        Resumed { place: Self { next, unproven: false, ..self }, from: next, fact }
     }
 
     /// Without the broker's word on its offsets: from the last record taken, or a logical start.
@@ -172,21 +167,14 @@ mod tests {
         })
     }
 
-    fn resume(before: Option<Place>, low: i64, high: i64) -> (Place, i64, Option<Fact>) {
-        let resumed = Place::resume(before, Marks { low, high }, Start::Earliest, DOORS);
+    fn resume(before: Place, low: i64, high: i64) -> (Place, i64, Option<Fact>) {
+        let resumed = before.resume(Marks { low, high }, DOORS);
         (resumed.place, resumed.from, resumed.fact)
     }
 
     #[test]
-    fn a_partition_never_read_begins_where_it_was_configured_to() {
-        let marks = Marks { low: 4, high: 40 };
-        assert_eq!(Place::resume(None, marks, Start::Earliest, DOORS).from, 4);
-        assert_eq!(Place::resume(None, marks, Start::Latest, DOORS).from, 40);
-    }
-
-    #[test]
     fn the_last_stored_record_is_read_again_and_the_same_bytes_are_passed_over() {
-        let (mut place, from, fact) = resume(Some(read_to_9()), 0, 12);
+        let (mut place, from, fact) = resume(read_to_9(), 0, 12);
         assert_eq!((from, fact), (9, None));
         assert_eq!(place.see(9, 77), Seen::Known);
         assert_eq!(place.see(10, 1), Seen::New);
@@ -197,7 +185,7 @@ mod tests {
 
     #[test]
     fn other_bytes_at_the_stored_offset_open_an_epoch_that_reads_everything() {
-        let (mut place, _, _) = resume(Some(read_to_9()), 0, 12);
+        let (mut place, _, _) = resume(read_to_9(), 0, 12);
         assert_eq!(place.see(9, 78), Seen::Other);
         let Resumed { mut place, from, fact } = place.other(Marks { low: 0, high: 12 }, DOORS);
         assert_eq!((from, place.epoch), (0, 4));
@@ -207,23 +195,23 @@ mod tests {
 
     #[test]
     fn a_log_that_ends_before_the_stored_offset_is_another_log() {
-        let (place, from, fact) = resume(Some(read_to_9()), 0, 9);
+        let (place, from, fact) = resume(read_to_9(), 0, 9);
         assert_eq!((place.epoch, from), (4, 0));
         assert!(matches!(fact, Some(Fact::SourceEpochOpened { .. })));
     }
 
     #[test]
     fn a_compacted_record_proves_nothing_and_stops_nothing() {
-        let (mut place, _, _) = resume(Some(read_to_9()), 0, 12);
+        let (mut place, _, _) = resume(read_to_9(), 0, 12);
         assert_eq!(place.see(11, 1), Seen::New);
         assert_eq!(place.see(9, 78), Seen::Known);
     }
 
     #[test]
     fn records_that_retention_took_unread_are_told() {
-        assert_eq!(resume(Some(read_to_9()), 10, 12).1, 10);
-        assert_eq!(resume(Some(read_to_9()), 10, 12).2, None);
-        let (place, from, fact) = resume(Some(read_to_9()), 11, 12);
+        assert_eq!(resume(read_to_9(), 10, 12).1, 10);
+        assert_eq!(resume(read_to_9(), 10, 12).2, None);
+        let (place, from, fact) = resume(read_to_9(), 11, 12);
         assert_eq!((place.next, from), (11, 11));
         assert_eq!(fact, Some(DOORS.gap(10, 11)));
     }

@@ -2,11 +2,13 @@
 
 use super::{
     anew::MadeAnew,
-    config::Start,
+    config::{ConsumerConfig, Start},
     flight::Flight,
     gather::{At, Gathered},
-    lag::Lags,
     place::{Marks, Named, Place, Resumed, Seen},
+    shown::Shown,
+    topics::ByTopic,
+    trouble::{self, About, Trouble},
 };
 use crate::{
     decoding::{Decode, Decoders},
@@ -46,12 +48,28 @@ pub(crate) struct Outside {
     pub(crate) decoders: Decoders,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) facts: Arc<dyn Fn(Fact) + Send + Sync>,
-    pub(crate) lags: Arc<Lags>,
+    pub(crate) shown: Shown,
     /// The store's last ranges.
     pub(crate) stored: Box<dyn Fn() -> Vec<SourceRange> + Send + Sync>,
     /// The log that keeps a source.
     pub(crate) log_of: Box<dyn Fn(&str) -> LogId + Send + Sync>,
-    pub(crate) start: Start,
+    pub(crate) starts: Starts,
+}
+
+/// Where partitions are begun that were never read.
+pub(crate) struct Starts {
+    usual: Start,
+    others: ByTopic<Start>,
+}
+
+impl Starts {
+    pub(crate) fn new(config: &ConsumerConfig) -> Self {
+        Self { usual: config.start, others: config.starts.clone() }
+    }
+
+    fn of(&self, topic: &str) -> Start {
+        self.others.of(topic).copied().unwrap_or(self.usual)
+    }
 }
 
 pub(crate) struct Session {
@@ -96,6 +114,12 @@ impl Session {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note_ill(&self, trouble: &Trouble) {
+        if self.outside.shown.note_ill(trouble, self.outside.clock.now()) {
+            tracing::warn!(trouble = trouble.text, "reading Kafka");
+        }
+    }
+
     /// Takes one message in. Gives the partition back where other bytes stand at a stored offset.
     pub(crate) fn take(&self, message: &BorrowedMessage<'_>) -> Option<Partition> {
         let (topic, partition) = (message.topic(), message.partition());
@@ -109,6 +133,7 @@ impl Session {
             Seen::Other => return Some((topic.to_owned(), partition)),
             Seen::New => {}
         }
+        self.outside.shown.note_well(About::Topics);
         let received = self.outside.clock.now();
         let mut event = match message.payload() {
             Some(value) => reader.decoder.decode(copy(arena, value), received),
@@ -182,7 +207,8 @@ impl Session {
                     let marks = Marks { low, high };
                     let resumed = match before {
                         Some(before) if is_other(topic, *partition) => before.other(marks, named),
-                        before => Place::resume(before, marks, self.outside.start, named),
+                        Some(before) => before.resume(marks, named),
+                        None => Place::begin(self.begin(consumer, marks, named)?),
                     };
                     self.tell(topic, resumed)
                 }
@@ -197,6 +223,30 @@ impl Session {
             list.add_partition_offset(topic, *partition, from)?;
         }
         Ok(list)
+    }
+
+    /// The first offset to be read of a partition that never was.
+    fn begin(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        marks: Marks,
+        of: Named<'_>,
+    ) -> KafkaResult<i64> {
+        let time = match self.outside.starts.of(of.topic) {
+            Start::Earliest => return Ok(marks.low),
+            Start::Latest => return Ok(marks.high),
+            Start::At(time) => Offset::Offset(time.as_millis()),
+        };
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_offset(of.topic, of.partition, time)?;
+        let found = consumer.offsets_for_times(asked, BROKER_LIMIT)?;
+        let Some(found) = found.elements().first().map(|one| (one.error(), one.offset())) else {
+            return Ok(marks.low);
+        };
+        found.0?;
+        // Without one that late, the broker answers with the end.
+        let Offset::Offset(from) = found.1 else { return Ok(marks.high) };
+        Ok(from.clamp(marks.low, marks.high))
     }
 
     fn tell(&self, topic: &str, resumed: Resumed) -> (Place, Offset) {
@@ -345,6 +395,9 @@ impl ConsumerContext for Session {
 impl ClientContext for Session {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.made_anew.note(facility, message);
+        if let Some(trouble) = trouble::of_line(facility, message) {
+            self.note_ill(&trouble);
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -358,7 +411,11 @@ impl ClientContext for Session {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka connection");
+        let Some(trouble) = trouble::of(&error, reason) else {
+            tracing::warn!(%error, reason, "Kafka connection");
+            return;
+        };
+        self.note_ill(&trouble);
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -384,6 +441,9 @@ impl ClientContext for Session {
                 metrics::gauge!("custos_kafka_lag", &labels).set(lag as f64);
             }
         }
-        self.outside.lags.replace(lags);
+        self.outside.shown.lags.replace(lags);
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.outside.shown.note_well(About::Connection);
+        }
     }
 }

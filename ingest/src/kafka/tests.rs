@@ -1,6 +1,6 @@
 //! The consumer against librdkafka's mock cluster: everything that needs no real broker.
 
-use super::{Consumer, ConsumerConfig, ConsumerError, Start};
+use super::{Consumer, ConsumerConfig, ConsumerError, Shown, Start};
 use crate::stand_in::{Fate, StandIn, clock, decoders};
 use custos_event::{Fact, SourceRange};
 use rdkafka::{
@@ -71,7 +71,7 @@ fn start(config: ConsumerConfig, intake: &Arc<StandIn>) -> Running {
     let told = Arc::clone(&facts);
     let tell = Arc::new(move |fact| told.lock().unwrap().push(fact));
     let consumer =
-        Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell, Arc::default())
+        Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell, Shown::default())
             .unwrap();
     let token = shutdown.clone();
     let thread = std::thread::spawn(move || consumer.run(&token));
@@ -295,7 +295,7 @@ fn a_topic_list_that_is_empty_or_a_client_property_that_is_unknown_is_refused_by
     let build = |config: ConsumerConfig| {
         let facts = Arc::new(|_| {});
         let built =
-            Consumer::new(config, StandIn::new(), decoders(), clock(), facts, Arc::default());
+            Consumer::new(config, StandIn::new(), decoders(), clock(), facts, Shown::default());
         let error = built.err().unwrap();
         format!("{error}: {:?}", std::error::Error::source(&error))
     };

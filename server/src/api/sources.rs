@@ -64,7 +64,7 @@ const MINUTES: i64 = 60;
 #[schema(as = Sources)]
 pub(crate) struct SourceList {
     sources: Vec<Source>,
-    /// The customer systems that Custos asks, also those that have not given anything yet.
+    /// The customer systems and the Kafka cluster that Custos asks, also those that have not given anything yet.
     connectors: Vec<Connector>,
     received: u64,
     stored: u64,
@@ -157,14 +157,14 @@ impl SourceList {
     }
 }
 
-/// A customer system that Custos asks.
+/// A customer system, or the Kafka cluster, that Custos asks.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Connector {
     /// Of its events.
     source: String,
-    /// `zoho`, `fxiaoke`.
+    /// `zoho`, `fxiaoke`, `kafka`.
     system: &'static str,
-    /// Everything before this time is stored; none before the first round.
+    /// Everything before this time is stored; none before the first round, and of Kafka, whose offsets are counted.
     #[schema(value_type = Option<String>)]
     read_up_to: Option<Timestamp>,
     /// When it was last read.

@@ -152,6 +152,15 @@ pub(super) struct Kafka {
     pub(super) group: String,
     pub(super) instance: Option<String>,
     pub(super) topics: Vec<String>,
+    pub(super) start: Option<String>,
+    pub(super) tls: Option<bool>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) key_password_file: Option<PathBuf>,
+    pub(super) user: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) mechanism: Option<String>,
     #[serde(default)]
     pub(super) properties: BTreeMap<String, String>,
     #[serde(default)]
@@ -168,6 +177,7 @@ pub(super) struct KafkaSource {
     pub(super) topic: String,
     #[serde(rename = "type", default = "auto")]
     pub(super) kind: String,
+    pub(super) start: Option<String>,
 }
 
 #[derive(Deserialize)]

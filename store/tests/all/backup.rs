@@ -1,8 +1,10 @@
 //! Backups: whatever kind, whenever made and to whichever point restored, the records and roots are those that
 //! were there; and no changed byte passes.
 
+mod told;
+
 use crate::common::*;
-use custos_event::{CommitNo, LogId, Partition, time::ManualClock};
+use custos_event::{CommitNo, LogId, time::ManualClock};
 use custos_store::{
     Options, Store, StoreError,
     backup::{
@@ -142,77 +144,6 @@ fn every_kind_of_backup_restores_what_was_there_when_it_was_made() {
     assert!(made[1..].iter().all(|m| m.bytes().1 > 0), "each other one builds on an earlier one");
     let reports = backup::check(&target(&to), &CheckOptions::default(), &mut |_| true).unwrap();
     assert!(reports.iter().all(|r| r.is_ok() && r.proven), "{reports:?}");
-}
-
-#[test]
-fn one_backup_is_checked_by_its_name_and_no_other() {
-    let work = tempfile::tempdir().unwrap();
-    let (data, to) = (work.path().join("data"), work.path().join("to"));
-    let (_, made) = history(&data, &to, 15);
-    let check = |id: &str| {
-        let options = CheckOptions { id: Some(id.into()), ..CheckOptions::default() };
-        backup::check(&target(&to), &options, &mut |_| true)
-    };
-    for manifest in &made {
-        let reports = check(&manifest.id).unwrap();
-        assert_eq!(reports.len(), 1);
-        let report = &reports[0];
-        assert_eq!((report.id.as_str(), report.kind), (manifest.id.as_str(), Some(manifest.kind)));
-        assert_eq!((report.created_at, &report.logs), (manifest.created_at, &manifest.logs));
-        assert_eq!(report.bytes, manifest.files.iter().map(|file| file.bytes).sum::<u64>());
-        assert!(report.is_ok() && report.proven, "{report:?}");
-    }
-    let error = check("nowhere").unwrap_err().to_string();
-    assert!(error.ends_with("has no backup nowhere"), "{error}");
-}
-
-/// Logs that hold nothing are not spoken of, and what an earlier backup has is not stored again.
-#[test]
-fn a_backup_tells_of_the_logs_there_are_and_stores_what_is_new() {
-    let work = tempfile::tempdir().unwrap();
-    let (data, to) = (work.path().join("data"), work.path().join("to"));
-    let (store, _) = Store::open(&data, small()).unwrap();
-    let empty = back_up(&store, &to, BackupKind::Full);
-    assert!(empty.logs.is_empty(), "{:?}", empty.logs);
-    while store.sealed_segments(LogId::TELEMETRY, Partition(0)).unwrap().len() < 3 {
-        store.append_blocking(append(LogId::TELEMETRY, &[&"some words ".repeat(20)])).unwrap();
-        store.wait_sealed();
-    }
-    let full = back_up(&store, &to, BackupKind::Full);
-    let [log] = full.logs.as_slice() else { panic!("{:?}", full.logs) };
-    assert_eq!((log.log, log.partition), (LogId::TELEMETRY, 0));
-    let again = back_up(&store, &to, BackupKind::Incremental);
-    let sealed = again.files.iter().filter(|f| f.segment.as_ref().is_some_and(|s| s.sealed));
-    let pieces: Vec<_> = sealed.flat_map(|file| &file.pieces).collect();
-    assert!(pieces.len() >= 3 && pieces.iter().all(|piece| piece.backup == full.id), "{pieces:?}");
-}
-
-/// What was damaged before is backed up as it is, by name, and is no reason to refuse the rest.
-#[test]
-fn a_backup_of_a_damaged_log_says_so_and_restores_the_rest() {
-    let work = tempfile::tempdir().unwrap();
-    let (data, to) = (work.path().join("data"), work.path().join("to"));
-    let (store, _) = Store::open(&data, small()).unwrap();
-    grow(&store, 40);
-    store.wait_sealed();
-    let whole = back_up(&store, &to, BackupKind::Full);
-    assert_eq!(whole.damaged().count(), 0);
-    store.close().unwrap();
-    let path = segments(&data, LogId::TELEMETRY)[0].clone();
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
-    let (store, _) = Store::open(&data, small()).unwrap();
-    let spoiled = back_up(&store, &to, BackupKind::Full);
-    store.close().unwrap();
-    let name = format!("telemetry/{}", path.file_name().unwrap().to_str().unwrap());
-    assert_eq!(spoiled.damaged().collect::<Vec<_>>(), [name]);
-    let dir = work.path().join("restored");
-    let id = Some(spoiled.id);
-    restore(&to, &RestoreOptions { id, ..RestoreOptions::default() }, &dir).unwrap();
-    assert_eq!(faults(&dir), faults(&data));
-    assert!(faults(&dir).contains(&"telemetry corrupt".to_owned()));
 }
 
 /// In short form every sixth point, in long form (`CUSTOS_LONG`) a hundred random ones of a larger history.

@@ -304,7 +304,7 @@ export interface ShippersAnswer {
   pages: ShipperPage[];
 }
 
-/** A customer system that Custos asks. */
+/** A customer system, or the Kafka cluster, that Custos asks. */
 export interface Connector {
   source: string;
   system: string;

@@ -87,7 +87,7 @@ function Connectors({ all }: { all: Connector[] }) {
           {all.map((one) => (
             <tr key={one.source}>
               <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div></td>
-              <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{t("connectors.never")}</span>}</td>
+              <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{t(one.system === "kafka" ? "connectors.byOffset" : "connectors.never")}</span>}</td>
               <td>{one.trouble ? (
                 <>
                   <Chip tone={one.trouble.kind === "refused" || one.trouble.kind === "quota" ? "bad" : "warn"}>{term("connectorTrouble", one.trouble.kind)}</Chip> <Outside text={one.trouble.text} />

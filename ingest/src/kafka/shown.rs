@@ -1,0 +1,105 @@
+//! How the consumer is, for the page of Sources: how far behind, and what is wrong.
+
+use super::{
+    lag::Lags,
+    trouble::{About, Trouble},
+};
+use crate::crm::Health;
+use custos_event::Timestamp;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// librdkafka tries again within `reconnect.backoff.max.ms`, 10 s.
+const AGAIN_SECS: i64 = 10;
+
+/// The name among what Custos asks.
+const NAME: &str = "kafka";
+
+/// Who is told.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    pub(crate) lags: Arc<Lags>,
+    health: Arc<Health>,
+    ill: Arc<Ill>,
+}
+
+#[derive(Debug, Default)]
+struct Ill {
+    any: AtomicBool,
+    now: Mutex<Option<Trouble>>,
+}
+
+impl Shown {
+    pub fn new(lags: Arc<Lags>, health: Arc<Health>) -> Self {
+        Self { lags, health, ill: Arc::default() }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.health.begin(&NAME.into(), NAME);
+    }
+
+    /// True where it is another trouble than before. That nothing answers does not hide why: librdkafka says
+    /// that all brokers are down after each refusal.
+    pub(crate) fn note_ill(&self, trouble: &Trouble, now: Timestamp) -> bool {
+        let mut known = self.ill.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let why_known = known.as_ref().is_some_and(|known| known.kind == "refused");
+        if why_known && trouble.kind == "unreachable" || known.is_some() && trouble.summary {
+            return false;
+        }
+        let is_new = known.as_ref().is_none_or(|known| {
+            (known.kind, known.about, known.summary)
+                != (trouble.kind, trouble.about, trouble.summary)
+        });
+        let times = (now, now.plus_secs(AGAIN_SECS));
+        self.health.note_ailment(&NAME.into(), trouble.kind, trouble.text.clone(), times);
+        *known = Some(trouble.clone());
+        self.ill.any.store(true, Ordering::Release);
+        is_new
+    }
+
+    /// Called for each record: costs one load while all is well.
+    pub(crate) fn note_well(&self, about: About) {
+        if !self.ill.any.load(Ordering::Acquire) {
+            return;
+        }
+        let mut known = self.ill.now.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who gets records is connected.
+        if about == About::Topics || known.as_ref().is_some_and(|known| known.about == about) {
+            *known = None;
+            self.ill.any.store(false, Ordering::Release);
+            self.health.note_well(&NAME.into());
+            tracing::info!("Kafka is read again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(kind: &'static str, about: About) -> Trouble {
+        Trouble { kind, about, summary: false, text: kind.into() }
+    }
+
+    #[test]
+    fn why_it_was_refused_stays_until_what_it_is_about_is_over() {
+        let health = Arc::<Health>::default();
+        let shown = Shown::new(Arc::default(), Arc::clone(&health));
+        let kind = || health.all()[0].1.ailment.clone().map(|ailment| ailment.kind);
+        let at = Timestamp::from_secs;
+        shown.begin();
+        assert!(shown.note_ill(&trouble("refused", About::Connection), at(1)));
+        assert!(!shown.note_ill(&trouble("refused", About::Connection), at(2)));
+        assert!(!shown.note_ill(&trouble("unreachable", About::Connection), at(2)));
+        assert_eq!(kind(), Some("refused"));
+        shown.note_well(About::Connection);
+        assert_eq!(kind(), None);
+        assert!(shown.note_ill(&trouble("refused", About::Topics), at(3)));
+        shown.note_well(About::Connection);
+        assert_eq!(kind(), Some("refused"));
+        shown.note_well(About::Topics);
+        assert_eq!(kind(), None);
+    }
+}
