@@ -105,3 +105,57 @@ pub(crate) fn public_keys(key: &VerifyingKey, logs: impl Iterator<Item = StreamI
     let line = |(log, partition)| note::public_key(&note::origin(key, log, partition), key) + "\n";
     ids.into_iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: StreamId = (LogId::TELEMETRY, Partition(0));
+
+    /// A folder with notes of the sizes 1 to `count`, and `behind` them.
+    fn folder(count: usize, behind: &str) -> (tempfile::TempDir, Keyring) {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let ring = Keyring::load(&disk, dir.path(), None, true).unwrap();
+        let origin = note::origin(&ring.signing().verifying_key(), ID.0, ID.1);
+        let note = |size| note::sign(ring.signing(), &origin, size, [7; 32]).note;
+        let text: String = (1..=count as u64).map(note).collect();
+        std::fs::create_dir(dir.path().join(FOLDER)).unwrap();
+        std::fs::write(path(dir.path(), ID), text + behind).unwrap();
+        (dir, ring)
+    }
+
+    fn sizes(dir: &Path, ring: &Keyring) -> Vec<u64> {
+        let (notes, whole) = load(&Disk::default(), dir, ID, ring).unwrap();
+        tidy(&Disk::default(), dir, ID, &notes).unwrap();
+        let (after, still) = load(&Disk::default(), dir, ID, ring).unwrap();
+        assert!(still, "an unfinished note is gone; whole before: {whole}");
+        after.into_iter().map(|note| note.size).collect()
+    }
+
+    #[test]
+    fn a_file_of_notes_stays_until_it_is_too_long_and_then_thins_out_its_older_half() {
+        let max = NOTES_MAX as u64;
+        let (dir, ring) = folder(NOTES_MAX, "");
+        assert!(sizes(dir.path(), &ring).into_iter().eq(1..=max));
+        let (dir, ring) = folder(NOTES_MAX + 1, "");
+        let older = (1..=max / 2).filter(|size| size % 2 == 0);
+        assert!(sizes(dir.path(), &ring).into_iter().eq(older.chain(max / 2 + 1..=max + 1)));
+    }
+
+    #[test]
+    fn a_note_that_was_never_finished_is_cut_off() {
+        let (dir, ring) = folder(3, "custos-");
+        assert_eq!(sizes(dir.path(), &ring), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_file_of_notes_names_its_log() {
+        for id in [ID, (LogId::JOURNAL, Partition(0)), (LogId(7), Partition(3))] {
+            assert_eq!(identify(&path(Path::new("d"), id)), Some(id));
+        }
+        for name in ["telemetry", "telemetry.seg", "x.notes", "telemetry.px.notes"] {
+            assert_eq!(identify(Path::new(name)), None, "{name}");
+        }
+    }
+}

@@ -324,4 +324,28 @@ mod tests {
             assert_eq!(opened(&again(&dir), &cara).as_deref(), Some("cara"), "cut at {cut}");
         }
     }
+
+    /// A row whose checksum does not hold is no row, and what others hold is theirs.
+    #[test]
+    fn a_changed_byte_costs_its_own_row_alone() {
+        let (dir, ring) = folder();
+        let sealed = ["anna", "ben", "cara"].map(|n| (n, ring.seal_field(n, "f", n).unwrap()));
+        ring.persist_subjects().unwrap();
+        let path = dir.path().join("keys/subjects");
+        let whole = std::fs::read(&path).unwrap();
+        for at in super::super::subjects::HEADER_BYTES..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 4;
+            std::fs::write(&path, bytes).unwrap();
+            let ring = again(&dir);
+            let (mut open, mut found) = (0, 0);
+            for (name, text) in &sealed {
+                let value = opened(&ring, text);
+                assert!(value.is_none() || value.as_deref() == Some(*name), "{name} at {at}");
+                open += usize::from(value.is_some());
+                found += ring.find_value(name).len();
+            }
+            assert!(open >= 2 && found >= 2 && open + found < 6, "{open} and {found} at {at}");
+        }
+    }
 }

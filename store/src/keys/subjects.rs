@@ -19,7 +19,7 @@ use std::{
 
 const MAGIC: &[u8; 8] = b"CUSTOSUB";
 const VERSION: u16 = 1;
-const HEADER_BYTES: usize = 32;
+pub(super) const HEADER_BYTES: usize = 32;
 /// Kind, name, wrapped key, CRC.
 const PERSON_BYTES: usize = 1 + 16 + WRAPPED_BYTES + 4;
 /// Kind, value, name, token, CRC.
