@@ -15,8 +15,8 @@ const BYTES_MAX: usize = 8 << 20;
 /// How long a turn waits for something new; also how late a stop may be noticed.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long after a stop what is durable is still taken in; the rest is after the next start. A turn and the last
-/// word follow, and the process has 8 s in all.
-const DRAIN: Duration = Duration::from_secs(3);
+/// word follow, which may take seconds with a backlog on a busy machine, and the process has 8 s in all.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// A consumer of the log's commits.
 pub(crate) trait Projection {
