@@ -4,7 +4,9 @@ use anyhow::{Context as _, anyhow};
 use custos_detect::rule::{Parsed, Problem, Rule, parse};
 use std::{
     fs,
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
 };
 
 /// RELIABILITY §4: the largest public rule has 295 KB.
@@ -28,15 +30,27 @@ impl RuleFile {
 /// Reads every `*.yml` and `*.yaml` below `roots`, in the order of their paths. Case files
 /// (`*.cases.yml`) are not rules.
 pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
-    let mut files = Vec::new();
+    let mut named = Vec::new();
     for root in roots {
         let paths = yaml_files(root)
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
-        for path in paths {
-            files.push(read_file(root, path)?);
-        }
+        named.extend(paths.into_iter().map(|path| (root.as_path(), path)));
     }
-    Ok(files)
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    // Each core a stretch of the files, so that their order stays.
+    let stretch = named.len().div_ceil(cores).max(1);
+    thread::scope(|scope| {
+        let of = |part: &[(&Path, PathBuf)]| -> anyhow::Result<Vec<RuleFile>> {
+            part.iter().map(|(root, path)| read_file(root, path.clone())).collect()
+        };
+        let parts: Vec<_> =
+            named.chunks(stretch).map(|part| scope.spawn(move || of(part))).collect();
+        let mut files = Vec::with_capacity(named.len());
+        for part in parts {
+            files.extend(part.join().map_err(|_| anyhow!("reading the rules panicked"))??);
+        }
+        Ok(files)
+    })
 }
 
 /// The rules that hold, of all `files`.
