@@ -2,10 +2,9 @@
 //! in the frame of the rows it accounts for, so that a kill at any moment neither loses nor doubles one.
 //!
 //! [`Puller::run`] asks on a thread of its own; [`place`] keys the rows; [`zoho`] and [`fxiaoke`] speak; [`web`] is the way
-//! out; [`trouble`] says what comes next when something is wrong, and [`health`] tells people.
+//! out; [`trouble`] says what comes next when something is wrong, and [`Health`] tells people.
 
 mod fxiaoke;
-mod health;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,6 @@ mod web;
 mod zoho;
 
 pub use fxiaoke::{Detail, FxiaokeConfig, Login};
-pub use health::{Ailment, Condition, Health};
 pub use web::WebConfig;
 pub use zoho::ZohoConfig;
 
@@ -24,6 +22,7 @@ use crate::{
     counters::Tally,
     decoding::{Decode, Piece},
     gate::{Gate, decode},
+    health::Health,
 };
 use custos_event::{Timestamp, time::NANOS_PER_SEC};
 use fxiaoke::Fxiaoke;
@@ -155,7 +154,7 @@ impl<I: Intake> Puller<I> {
         getrandom::fill(&mut dice).ok();
         let wait = trouble.wait(failures, dice[0], now);
         let until = Timestamp(now.0.saturating_add(i64::try_from(wait.as_nanos()).unwrap_or(0)));
-        self.health.note_ill(&self.source, trouble, (now, until));
+        self.health.note_ill(&self.source, trouble.kind(), trouble.text(), (now, until));
         let (source, kind) = (self.source.to_string(), trouble.kind());
         metrics::counter!("custos_crm_failures_total", "source" => source, "kind" => kind)
             .increment(1);

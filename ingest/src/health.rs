@@ -1,6 +1,5 @@
-//! How each connector is: for people, never for decisions.
+//! How each system is that Custos asks by itself, a customer system or a Kafka cluster: for people, never for decisions.
 
-use super::trouble::Trouble;
 use custos_event::Timestamp;
 use std::{
     collections::BTreeMap,
@@ -64,15 +63,6 @@ impl Health {
     pub(crate) fn note_ill(
         &self,
         source: &Arc<str>,
-        trouble: &Trouble,
-        times: (Timestamp, Timestamp),
-    ) {
-        self.note_ailment(source, trouble.kind(), trouble.text(), times);
-    }
-
-    pub(crate) fn note_ailment(
-        &self,
-        source: &Arc<str>,
         kind: &'static str,
         text: String,
         times: (Timestamp, Timestamp),
@@ -95,12 +85,11 @@ mod tests {
         let (health, source) = (Health::default(), Arc::<str>::from("crm:zoho"));
         let at = Timestamp::from_secs;
         health.begin(&source, "zoho");
-        let down = |text: &str| Trouble::Unreachable(text.into());
-        health.note_ill(&source, &down("a"), (at(1), at(2)));
-        health.note_ill(&source, &down("b"), (at(3), at(5)));
+        health.note_ill(&source, "unreachable", "a".into(), (at(1), at(2)));
+        health.note_ill(&source, "unreachable", "b".into(), (at(3), at(5)));
         let ailment = health.all()[0].1.ailment.clone().unwrap();
         assert_eq!((ailment.text.as_str(), ailment.since, ailment.until), ("b", at(1), at(5)));
-        health.note_ill(&source, &Trouble::Refused("c".into()), (at(6), at(7)));
+        health.note_ill(&source, "refused", "c".into(), (at(6), at(7)));
         assert_eq!(health.all()[0].1.ailment.as_ref().unwrap().since, at(6));
         health.note_well(&source);
         health.note_read(&source, at(8), at(9));

@@ -13,6 +13,7 @@ pub mod file;
 mod fluent;
 mod gate;
 mod gelf;
+pub mod health;
 pub mod http;
 mod inflate;
 pub mod kafka;

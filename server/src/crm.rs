@@ -12,8 +12,9 @@ use crate::{
 use anyhow::anyhow;
 use custos_ingest::{
     Gate,
-    crm::{Health, Puller, WebConfig},
+    crm::{Puller, WebConfig},
     decode::SourceType,
+    health::Health,
 };
 use custos_respond::{effect::agent_config, limits::not_outside};
 use std::{sync::Arc, time::Duration};

@@ -118,14 +118,13 @@ impl Enricher {
         Ok(Self(Some(Arc::new(Held { enrich, read, lookups }))))
     }
 
-    /// Adds to an event what is known of those in it. What it says itself stays.
-    pub(crate) fn add(&self, event: &mut ParsedEvent) {
+    /// Adds to events what is known of those in them. What they say themselves stays.
+    pub(crate) fn add(&self, events: &mut [ParsedEvent]) {
         let Some(held) = &self.0 else { return };
-        if event.header.flags.has(Flags::REJECTED) {
-            return;
-        }
         let lookups = Arc::clone(&held.lookups.read().unwrap_or_else(PoisonError::into_inner));
-        lookups.add(&mut Additions(event));
+        for event in events.iter_mut().filter(|event| !event.header.flags.has(Flags::REJECTED)) {
+            lookups.add(&mut Additions(event));
+        }
     }
 }
 
@@ -174,7 +173,7 @@ mod tests {
         let mut parser = Parser::new(Arc::clone(&table));
         let mut event = ParsedEvent::parse(header, event.to_owned().into(), &mut parser).unwrap();
         let own = event.iter().count();
-        enricher.add(&mut event);
+        enricher.add(std::slice::from_mut(&mut event));
         let added = event.iter().skip(own);
         Ok(added.map(|(id, value)| format!("{}={value}", table.name(id))).collect())
     }

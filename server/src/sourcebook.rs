@@ -18,7 +18,7 @@ use custos_ingest::{
 use custos_store::Store;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 use tracing::warn;
 
@@ -36,6 +36,8 @@ struct Inner {
     /// Names that the configuration gives to sources.
     taken: BTreeSet<String>,
     tokens: Arc<TokenBook>,
+    /// What each source's events are: asked at each request, so not behind the lock that is held over a write.
+    types: RwLock<BTreeMap<String, SourceType>>,
     /// By name. Held from decision to application.
     all: Mutex<BTreeMap<String, Made>>,
 }
@@ -98,6 +100,7 @@ impl SourceBook {
             mappings: Arc::clone(mappings),
             taken,
             tokens: Arc::default(),
+            types: RwLock::default(),
             all: Mutex::default(),
         };
         let mut all = BTreeMap::new();
@@ -124,7 +127,7 @@ impl SourceBook {
 
     /// What the events of a source are, if it was made here.
     pub(crate) fn source_type(&self, name: &str) -> Option<SourceType> {
-        self.0.all().get(name).map(|made| made.source_type)
+        self.0.types.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
     pub(crate) fn list(&self) -> BTreeMap<String, Made> {
@@ -257,6 +260,8 @@ impl Inner {
         let token = |(name, made): (&String, &Made)| {
             Some(Token { name: name.as_str().into(), sha256: made.token? })
         };
+        let types = all.iter().map(|(name, made)| (name.clone(), made.source_type)).collect();
+        *self.types.write().unwrap_or_else(PoisonError::into_inner) = types;
         self.tokens.set(free.filter_map(token));
     }
 }

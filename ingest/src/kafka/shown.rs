@@ -4,7 +4,7 @@ use super::{
     lag::Lags,
     trouble::{About, Trouble},
 };
-use crate::crm::Health;
+use crate::health::Health;
 use custos_event::Timestamp;
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -53,7 +53,7 @@ impl Shown {
                 != (trouble.kind, trouble.about, trouble.summary)
         });
         let times = (now, now.plus_secs(AGAIN_SECS));
-        self.health.note_ailment(&NAME.into(), trouble.kind, trouble.text.clone(), times);
+        self.health.note_ill(&NAME.into(), trouble.kind, trouble.text.clone(), times);
         *known = Some(trouble.clone());
         self.ill.any.store(true, Ordering::Release);
         is_new

@@ -2,11 +2,11 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, backups, effects, events, evidence, incidents, integrity, openapi, overview, playbooks,
-    privacy, retention, risk,
+    alerts, backups, effects, events, evidence, incidents, integrity, madesources, openapi,
+    overview, playbooks, privacy, retention, risk,
     route::{Access, Route},
-    rulebench, rulecover, rulemoves, rules, runs, search, session, sources, sourcetokens, stream,
-    tasks, users, verdicts,
+    rulebench, rulecover, rulemoves, rules, runs, search, session, sources, stream, tasks, users,
+    verdicts,
 };
 use crate::{
     auth::Permission::{
@@ -197,26 +197,26 @@ fn sources() -> Vec<Route> {
             .with_past(),
         Route::get("/sources/shippers", ReadSources, sources::shippers, "How to connect a shipper")
             .gives::<sources::ShipperList>(),
-        Route::get("/sources/made", ReadSources, sourcetokens::list, "Sources that people made")
-            .gives::<sourcetokens::MadeSources>(),
+        Route::get("/sources/made", ReadSources, madesources::list, "Sources that people made")
+            .gives::<madesources::MadeSources>(),
         Route::post(
             "/sources/made",
             ManageSources,
-            sourcetokens::make,
+            madesources::make,
             "A new source; its token is told this once",
         )
-        .takes::<sourcetokens::NewSource>()
-        .gives_new::<sourcetokens::IssuedToken>(),
+        .takes::<madesources::NewSource>()
+        .gives_new::<madesources::IssuedToken>(),
         Route::post(
             "/sources/made/{name}/renew",
             ManageSources,
-            sourcetokens::renew,
+            madesources::renew,
             "Another token; the one before no longer holds",
         )
-        .gives::<sourcetokens::IssuedToken>(),
-        Route::post("/sources/made/{name}/close", ManageSources, sourcetokens::close, "No more")
-            .takes::<sourcetokens::CloseSource>()
-            .gives::<sourcetokens::MadeSources>(),
+        .gives::<madesources::IssuedToken>(),
+        Route::post("/sources/made/{name}/close", ManageSources, madesources::close, "No more")
+            .takes::<madesources::CloseSource>()
+            .gives::<madesources::MadeSources>(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
             .gives::<events::EventPage>()

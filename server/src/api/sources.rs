@@ -15,7 +15,7 @@ use crate::{
 };
 use custos_event::Timestamp;
 use custos_ingest::{
-    crm::{Ailment, Condition, Health},
+    health::{Ailment, Condition, Health},
     kafka::Lags,
 };
 use custos_search::SearchRequest;

@@ -83,7 +83,7 @@ mod tests {
         let mut parser = Parser::new(Arc::clone(table));
         let text = r#"{"source":{"ip":"10.1.1.1"}}"#.to_owned();
         let mut event = ParsedEvent::parse(header, text.into(), &mut parser).unwrap();
-        enricher.add(&mut event);
+        enricher.add(std::slice::from_mut(&mut event));
         let owner = table.intern("custos.source.asset.owner");
         event.get(owner).map_or("nobody".into(), |value| value.to_string())
     }

@@ -42,12 +42,9 @@ impl StoreIntake {
     }
 
     fn append_of(&self, batch: Batch) -> Append {
-        let Batch { log, events, sources, producers } = batch;
-        let entry = |mut event: ParsedEvent| {
-            self.enricher.add(&mut event);
-            entry(event, &self.table)
-        };
-        let entries = events.into_iter().map(entry).collect();
+        let Batch { log, mut events, sources, producers } = batch;
+        self.enricher.add(&mut events);
+        let entries = events.into_iter().map(|event| entry(event, &self.table)).collect();
         Append { sources, producers, ..Append::new(log, entries) }
     }
 }

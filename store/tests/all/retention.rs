@@ -320,10 +320,7 @@ fn damage_is_not_let_go() {
     grow(&store, 4).unwrap();
     let numbers = sealed(&store).unwrap();
     let path = dir.path().join(format!("telemetry/{:010}.seg", numbers[1]));
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    flip_middle(&path);
     let error = let_go(&store, numbers[0], numbers[2]).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert_eq!(store.dropped(LogId::TELEMETRY, P0), []);

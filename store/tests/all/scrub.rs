@@ -50,13 +50,6 @@ fn records(store: &Store) -> Result<Vec<bytes::Bytes>, String> {
     Ok(found)
 }
 
-fn flip(path: &Path, at: usize) {
-    let mut bytes = std::fs::read(path).unwrap();
-    let at = at.min(bytes.len() - 1);
-    bytes[at] ^= 0x10;
-    std::fs::write(path, bytes).unwrap();
-}
-
 /// A store with several sealed segments, all of them in a backup.
 fn backed_up(dir: &Path) -> (Store, PathBuf) {
     let data = dir.join("d");

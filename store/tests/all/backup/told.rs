@@ -58,10 +58,7 @@ fn a_backup_of_a_damaged_log_says_so_and_restores_the_rest() {
     assert_eq!(whole.damaged().count(), 0);
     store.close().unwrap();
     let path = segments(&data, LogId::TELEMETRY)[0].clone();
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    flip_middle(&path);
     let (store, _) = Store::open(&data, small()).unwrap();
     let spoiled = back_up(&store, &to, BackupKind::Full);
     store.close().unwrap();

@@ -78,6 +78,18 @@ pub fn segments(dir: &Path, log: LogId) -> Vec<std::path::PathBuf> {
     files
 }
 
+/// Changes one bit of a file, of its last byte at most.
+pub fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = at.min(bytes.len() - 1);
+    bytes[at] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
+}
+
+pub fn flip_middle(path: &Path) {
+    flip(path, usize::try_from(path.metadata().unwrap().len()).unwrap() / 2);
+}
+
 pub fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
