@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`rule`] (a rule as read), [`logsource`] and [`fields`] (what an event is to
 //! Sigma), `compile` (conditions over shared predicates), [`ruleset`] and `engine` (all rules at once),
-//! [`mod@explain`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
+//! [`mod@explain`] and [`mod@why_not`], [`entity`] and [`mod@alert`] (what a match becomes), [`correlate`] and [`watch`]
 //! (matches counted, and alerts from a log), [`suppress`] (alike ones held back), [`mod@rulebook`] (which rules run where), [`cases`]
 //! (what a rule is held against).
 
@@ -26,6 +26,7 @@ pub mod ruleset;
 pub mod suppress;
 mod travel;
 pub mod watch;
+pub mod why_not;
 
 pub use alert::alert;
 pub use baseline::Missed;
@@ -38,3 +39,4 @@ pub use rulebook::Rulebook;
 pub use ruleset::{RuleIndex, Ruleset};
 pub use suppress::Suppressed;
 pub use watch::{Seen, Watch};
+pub use why_not::why_not;

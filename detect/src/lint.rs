@@ -1,9 +1,11 @@
 //! What is doubtful about a rule that reads: fields that no event has, conditions that nothing meets, rules that
 //! find the same as others.
 
+mod lacks;
 mod overlap;
 mod satisfiable;
 
+pub use lacks::lacks;
 pub use overlap::{Overlap, overlaps};
 
 use crate::{
@@ -22,6 +24,8 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
     let mut parsed = parse(text, path);
     let own: BTreeSet<_> = parsed.rules.iter().map(|rule| rule.id.clone()).collect();
     let others: Vec<&Rule> = others.iter().filter(|rule| !own.contains(&rule.id)).collect();
+    let telling: Vec<&Rule> =
+        others.iter().filter(|rule| !rule.minds_the_past()).copied().collect();
     let mut found = Vec::new();
     for rule in &parsed.rules {
         let detection = match &rule.body {
@@ -41,7 +45,11 @@ pub fn lint(text: &str, path: &str, others: &[Rule], table: &FieldTable) -> Pars
                 "nothing meets this condition, unless one event has several values of a field";
             found.push(at(text, "condition", message.to_owned()));
         }
-        for Overlap { rule: other, same } in overlaps(rule, &others) {
+        // What is only counted tells nobody, and of what minds the past it is not known beforehand what it tells.
+        if parsed.rules.iter().any(|other| other.counts(rule)) {
+            continue;
+        }
+        for Overlap { rule: other, same } in overlaps(rule, &telling) {
             let other = others.iter().find(|it| it.id == other).map_or("", |it| &it.title);
             let message = if same {
                 format!("it finds exactly what the live rule '{other}' finds")
@@ -86,9 +94,7 @@ fn sources(rule: &Rule) -> Vec<EventSource> {
 
 /// Where correlations among `all` count rules that mind what is new: they count all that these match.
 fn counted_all(text: &str, own: &[Rule], all: &[Rule]) -> Vec<Problem> {
-    let counting = |rule: &Rule| {
-        all.iter().find(|it| it.counted().any(|name| rule.is_called(name))).map(|it| &it.title)
-    };
+    let counting = |rule: &Rule| all.iter().find(|it| it.counts(rule)).map(|it| &it.title);
     let say = |rule: &Rule, by: &String| {
         let key = match rule {
             Rule { first_seen: Some(_), .. } => "first_seen",
@@ -134,8 +140,8 @@ fn unknown_fields(
     unknown.map(say).collect()
 }
 
-/// Where a key stands first; the first line where it is not found.
-fn at(text: &str, key: &str, message: String) -> Problem {
+/// A problem where a key stands first; in the first line where it is not found.
+pub fn at(text: &str, key: &str, message: String) -> Problem {
     let (line, column) = place(text, key).unwrap_or((1, 1));
     Problem { line, column, message }
 }

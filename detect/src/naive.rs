@@ -78,6 +78,11 @@ impl<'e> Question<'e> {
         found.or_else(|| self.raw(item).filter(|raw| self.test(test, ValueRef::Str(raw))))
     }
 
+    /// What the event says of a field, as text.
+    pub(crate) fn shown(&self, field: &str) -> Vec<String> {
+        self.values(Some(field)).iter().map(text).collect()
+    }
+
     fn values(&self, field: Option<&str>) -> Vec<ValueRef<'e>> {
         let real = |value: &ValueRef<'_>| *value != ValueRef::Null;
         let Some(field) = field else {

@@ -70,6 +70,19 @@ fn a_rule_that_another_one_covers_is_told() {
         "detection: {w: {Image: a}, v: {User: x}, condition: w and not v}\n",
         &[],
     );
+    // It tells only what is new.
+    check(
+        "detection: {s: {Image: a}, condition: s}\n",
+        &format!("{wide}custos: {{first_seen: {{value: Image}}}}\n"),
+        &[],
+    );
+    // It is counted, and tells nothing by itself.
+    check(
+        "detection: {s: {Image: a}, condition: s}\n---\ntitle: many\nid: m\ncorrelation:\n    type: event_count\n    \
+         rules: [11111111-2222-4333-8444-555555555555]\n    timespan: 1h\n    condition: {gte: 2}\n",
+        wide,
+        &[],
+    );
 }
 
 #[test]

@@ -136,7 +136,10 @@ impl<'t> Reader<'t> {
                 let (line, column) = (error.marker().line(), error.marker().col() + 1);
                 let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 let at = Place { line: number(line), column: number(column) };
-                Err(at.problem(format!("not YAML: {}", error.info())))
+                // The parser calls both kinds of quotes double ones.
+                let quoted = error.info().contains("quoted scalar");
+                let hint = if quoted { "; inside single quotes a quote is written ''" } else { "" };
+                Err(at.problem(format!("not YAML: {}{hint}", error.info())))
             }
             None => Ok((Event::StreamEnd, Place::default())),
         }

@@ -1,8 +1,13 @@
 //! Rule files on disk: found below the named folders, read, compiled.
 
 use anyhow::{Context as _, anyhow};
-use custos_detect::rule::{Parsed, Problem, Rule, parse};
+use custos_detect::{
+    lint,
+    rule::{Parsed, Problem, Rule, parse},
+};
+use custos_event::RuleId;
 use std::{
+    collections::{HashMap, HashSet},
     fs,
     num::NonZero,
     path::{Path, PathBuf},
@@ -36,6 +41,9 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
             .with_context(|| format!("cannot read the rules in {}", root.display()))?;
         named.extend(paths.into_iter().map(|path| (root.as_path(), path)));
     }
+    // A folder may be named beside one that it lies in.
+    let mut seen = HashSet::new();
+    named.retain(|(_, path)| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     // Each core a stretch of the files, so that their order stays.
     let stretch = named.len().div_ceil(cores).max(1);
@@ -51,6 +59,29 @@ pub(crate) fn read(roots: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
         }
         Ok(files)
     })
+    .map(|mut files: Vec<RuleFile>| {
+        refuse_twins(&mut files);
+        files
+    })
+}
+
+/// A rule is known by its id: of two files with the same one, the second would take the first one's place unseen.
+fn refuse_twins(files: &mut [RuleFile]) {
+    let mut first: HashMap<RuleId, PathBuf> = HashMap::new();
+    for file in files {
+        let path = file.path.clone();
+        for rule in &file.parsed.rules {
+            let known = first.entry(rule.id.clone()).or_insert_with(|| path.clone());
+            if *known != path {
+                let message = format!(
+                    "its id {} is that of {} too, and a rule is known by its id: give it one of its own",
+                    rule.id,
+                    known.display()
+                );
+                file.parsed.errors.push(lint::at(&file.text, "id", message));
+            }
+        }
+    }
 }
 
 /// The rules that hold, of all `files`.

@@ -57,7 +57,8 @@ fn every_detection_says_what_a_reader_needs() -> Result<()> {
 #[test]
 fn every_detection_is_accepted_without_a_warning() -> Result<()> {
     let folder = root().join("rules/detections");
-    let told = run(["rules", "check", "--json", &folder.to_string_lossy()])?.done()?.json()?;
+    let words = ["rules", "check", "--strict", "--json", &folder.to_string_lossy()];
+    let told = run(words)?.done()?.json()?;
     for verdict in &told[..told.len() - 1] {
         ensure!(verdict["warnings"] == serde_json::json!([]), "{verdict}");
     }
@@ -89,10 +90,25 @@ fn a_rule_that_stands_its_cases_otherwise_is_told_with_the_case() -> Result<()> 
     let door = |forced: bool| format!("'{{\"door\":\"d\",\"forced\":{forced}}}'");
     let cases = [
         (format!("fires: [{}]\nnear_misses: [{}]\n", door(true), door(false)), ""),
-        (format!("fires:\n    - {}\n", door(false)), "line 2: it does not fire"),
-        (format!("near_misses:\n    - {}\n", door(true)), "line 2: a near miss, but it fires"),
+        (
+            format!("fires:\n    - {}\n", door(false)),
+            "line 2: it does not fire: 's': custos.access.forced is 'false'; asked for 'true'",
+        ),
+        (
+            "source: syslog\nfires: ['<38>Nov 24 03:14:15 gate sudo[7]: x']\n".to_owned(),
+            "(product: custos, category: physical_access) does not take this event, which is of product: linux, \
+             service: sudo or auth or syslog",
+        ),
+        (
+            format!("fires: [[{0}, {1}, {1}]]\n", door(true), door(false)),
+            "it fires on events [1], not on the last one (3) alone",
+        ),
+        (
+            format!("near_misses:\n    - {}\n", door(true)),
+            "line 2: a near miss, but it fires on events [1]: 's': custos.access.forced 'true' by 'true'",
+        ),
         (format!("fires: [[{}, {}]]\n", door(true), door(false)), "not on the last one (2) alone"),
-        ("source: moon\nfires: ['a']\n".to_owned(), "unknown source 'moon'"),
+        ("source: moon\nfires: ['a']\n".to_owned(), "moon"),
         ("fire: ['a']\n".to_owned(), "did you mean 'fires'?"),
     ];
     for (nth, (cases, expected)) in cases.iter().enumerate() {
@@ -103,6 +119,38 @@ fn a_rule_that_stands_its_cases_otherwise_is_told_with_the_case() -> Result<()> 
         ensure!(ran.code() == Some(i32::from(!expected.is_empty())), "{cases}: {}", ran.stderr);
         ensure!(ran.stderr.contains(expected), "{cases}: {}", ran.stderr);
     }
+    Ok(())
+}
+
+/// What `--strict` adds: too few cases, what a rule lacks, what no event has.
+#[test]
+fn what_is_doubtful_is_a_finding_where_it_is_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let rule = folder.path().join("r.yml");
+    let text = "title: t\nid: a\nlogsource: {product: custos, category: physical_access}\n\
+                detection: {s: {custos.access.forcd: true}, condition: s}\nlevel: low\n";
+    fs::write(&rule, text)?;
+    let case = "fires: ['{\"door\":\"d\",\"custos.access.forcd\":true,\"forced\":true}']\n";
+    fs::write(rule.with_extension("cases.yml"), case)?;
+    let file = rule.to_string_lossy();
+    for (words, code, told) in [
+        (&["check"][..], 0, &["1 accepted, 0 rejected"][..]),
+        (&["check", "--strict"], 1, &["id 'a' is no UUID", "no 'title_zh'", "1 with warnings"]),
+        (&["test", "--strict"], 1, &["at least 1 and 2 are asked for"]),
+    ] {
+        let ran = run(["rules"].iter().chain(words).chain([&&*file]))?;
+        ensure!(ran.code() == Some(code), "{words:?}: {}", ran.stderr);
+        for told in told {
+            ensure!(ran.stderr.contains(told), "{words:?}: {told} is not in {}", ran.stderr);
+        }
+    }
+    // Two files with one id: the second would take the first one's place.
+    fs::write(folder.path().join("s.yml"), text)?;
+    let ran = run(["rules", "check", &folder.path().to_string_lossy()])?;
+    ensure!(ran.code() == Some(1) && ran.stderr.contains("r.yml too"), "{}", ran.stderr);
+    // The same file by two ways is one.
+    let ran = run(["rules", "check", &file, &file])?;
+    ensure!(ran.code() == Some(0) && ran.stderr.contains("1 files, 1 accepted"), "{}", ran.stderr);
     Ok(())
 }
 

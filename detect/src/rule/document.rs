@@ -78,7 +78,7 @@ fn rule(
     let risk = or_told(risk(node).map_err(|problem| vec![problem]), &mut problems);
     let (Some(body), true) = (body, problems.is_empty()) else { return Err(problems) };
     Ok(Rule {
-        id: RuleId(text(node, "id").unwrap_or_else(|| fallback.to_owned()).into()),
+        id: RuleId(id(node).unwrap_or_else(|| fallback.to_owned()).into()),
         name: text(node, "name"),
         title,
         title_zh: of_custos(node, "title_zh"),
@@ -121,6 +121,10 @@ fn text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::scalar)
 }
 
+fn id(node: &Node) -> Option<String> {
+    text(node, "id").filter(|id| !id.is_empty())
+}
+
 fn of_custos(node: &Node, key: &str) -> String {
     node.get("custos").and_then(|own| text(own, key)).unwrap_or_default()
 }
@@ -138,8 +142,10 @@ fn word(node: &Node, key: &str, known: &[&str], warnings: &mut Vec<Problem>) -> 
     let Some(value) = node.get(key) else { return String::new() };
     let word = value.scalar().unwrap_or_default().to_ascii_lowercase();
     if !known.contains(&word.as_str()) {
-        let hint = did_you_mean(&word, known.iter().copied());
-        warnings.push(value.at.problem(format!("{key} '{word}' is not one of Sigma's{hint}")));
+        let (hint, known) = (did_you_mean(&word, known.iter().copied()), known.join(", "));
+        warnings.push(
+            value.at.problem(format!("{key} '{word}' is not one of Sigma's ({known}){hint}")),
+        );
     }
     word
 }

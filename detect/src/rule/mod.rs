@@ -122,6 +122,11 @@ impl Rule {
         rules.iter().map(|reference| reference.name.as_str())
     }
 
+    /// Whether it is a correlation over this rule.
+    pub fn counts(&self, rule: &Self) -> bool {
+        self.counted().any(|name| rule.is_called(name))
+    }
+
     /// Whether it takes what was seen before to tell whether a match is raised.
     pub fn minds_the_past(&self) -> bool {
         self.first_seen.is_some() || self.velocity.is_some() || self.baseline.is_some()

@@ -140,7 +140,10 @@ impl Modifiers {
             "month" => self.time = Some(TimePart::Month),
             "year" => self.time = Some(TimePart::Year),
             _ => {
-                let hint = did_you_mean(name, KNOWN);
+                let mut hint = did_you_mean(name, KNOWN);
+                if hint.is_empty() {
+                    hint = format!("; there are: {}", KNOWN.join(", "));
+                }
                 return Err(at.problem(format!("unknown modifier '{name}'{hint}")));
             }
         }

@@ -15,14 +15,33 @@ pub(super) fn read(event: &mut ParsedEvent, message: &str) {
         says(event, "group-added", "iam", Some(true));
         add_some(event, ecs::GROUP_NAME, pair(rest, "name"));
         add_some(event, ecs::GROUP_ID, pair(rest, "GID"));
-    } else if message.starts_with("add '") && message.contains(" group '") {
-        says(event, "user-added-to-group", "iam", Some(true));
-        let mut names = quoted(message);
-        add_some(event, ecs::USER_NAME, names.next());
-        add_some(event, ecs::GROUP_NAME, names.next());
+    } else if let Some((action, user, group)) = membership(message) {
+        says(event, action, "iam", Some(true));
+        add_some(event, ecs::USER_NAME, Some(user));
+        add_some(event, ecs::GROUP_NAME, Some(group));
     } else {
         named(event, message);
     }
+}
+
+/// `add 'kim' to group 'sudo'` of usermod, `user kim added by root to group sudo` of gpasswd; out of one likewise. What
+/// usermod says of the shadow group is the same deed once more.
+fn membership(message: &str) -> Option<(&'static str, &str, &str)> {
+    const IN: &str = "user-added-to-group";
+    const OUT: &str = "user-removed-from-group";
+    for (begin, middle, end, action) in [
+        ("add '", "' to group '", "'", IN),
+        ("delete '", "' from group '", "'", OUT),
+        ("user ", " to group ", "", IN),
+        ("user ", " from group ", "", OUT),
+    ] {
+        let parts = message.strip_prefix(begin).and_then(|rest| rest.split_once(middle));
+        let Some((user, group)) = parts else { continue };
+        let by = if action == IN { " added by " } else { " removed by " };
+        let user = if end.is_empty() { user.split_once(by)?.0 } else { user };
+        return Some((action, user, group.strip_suffix(end).unwrap_or(group)));
+    }
+    None
 }
 
 /// Messages told by their beginning, whose first quoted word is the account.

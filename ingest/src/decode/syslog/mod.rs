@@ -94,6 +94,7 @@ impl Syslog {
         self.dataset.push_str("linux.");
         let before = self.dataset.len();
         if let Some(program) = program.filter(|program| program.len() <= PROGRAM_BYTES_MAX) {
+            let program = if SSHD.contains(&program) { "sshd" } else { program };
             self.dataset.push_str(&slug(program).replace('.', "-"));
         }
         if self.dataset.len() == before {
@@ -115,13 +116,16 @@ pub(super) fn line_of<'a>(event: &mut ParsedEvent, raw: &'a Bytes) -> Cow<'a, st
     }
 }
 
+/// OpenSSH's server: since 9.8 in several programs.
+const SSHD: [&str; 3] = ["sshd", "sshd-session", "sshd-auth"];
+
 /// What the message says, by the program that wrote it. PAM speaks through many programs.
 fn message(event: &mut ParsedEvent, program: &str, message: &str) {
     if pam::read(event, message) {
         return;
     }
     match program {
-        "sshd" | "sshd-session" => sshd::read(event, message),
+        name if SSHD.contains(&name) => sshd::read(event, message),
         "sudo" => sudo::sudo(event, message),
         "su" => sudo::su(event, message),
         "CRON" | "cron" | "crond" | "CROND" => sudo::cron(event, message),

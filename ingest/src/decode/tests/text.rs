@@ -187,6 +187,20 @@ fn commands_run_under_another_name_are_told() {
 }
 
 #[test]
+fn openssh_is_one_source_however_many_programs_it_is() {
+    for program in ["sshd", "sshd-session", "sshd-auth"] {
+        says(
+            &format!("{program}[5]: Failed password for kim from 192.0.2.7 port 4711 ssh2"),
+            &[
+                ("event.dataset", "linux.sshd"),
+                ("event.action", "ssh-login"),
+                ("process.name", program),
+            ],
+        );
+    }
+}
+
+#[test]
 fn changes_of_accounts_are_told() {
     says(
         "useradd[5]: new user: name=kim, UID=1001, GID=1002, home=/home/kim, shell=/bin/bash",
@@ -200,6 +214,27 @@ fn changes_of_accounts_are_told() {
     says(
         "usermod[5]: add 'kim' to group 'sudo'",
         &[("event.action", "user-added-to-group"), ("user.name", "kim"), ("group.name", "sudo")],
+    );
+    says(
+        "usermod[5]: delete 'kim' from group 'sudo'",
+        &[
+            ("event.action", "user-removed-from-group"),
+            ("user.name", "kim"),
+            ("group.name", "sudo"),
+        ],
+    );
+    says("usermod[5]: add 'kim' to shadow group 'sudo'", &[("event.action", "")]);
+    says(
+        "gpasswd[5]: user kim added by root to group wheel",
+        &[("event.action", "user-added-to-group"), ("user.name", "kim"), ("group.name", "wheel")],
+    );
+    says(
+        "gpasswd[5]: user kim removed by root from group wheel",
+        &[
+            ("event.action", "user-removed-from-group"),
+            ("user.name", "kim"),
+            ("group.name", "wheel"),
+        ],
     );
     says(
         "useradd[5]: failed adding user 'kim', data deleted",

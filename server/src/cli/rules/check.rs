@@ -7,13 +7,27 @@ use crate::{
     rulefiles::{self, RuleFile},
 };
 use clap::Args;
-use custos_detect::rule::Problem;
+use custos_detect::{
+    cases::Cases,
+    lint,
+    rule::{Problem, Rule},
+};
+use custos_event::FieldTable;
+use custos_ingest::decode::{DecodeOptions, Decoder, SourceType};
 use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 #[derive(Args)]
 pub(in crate::cli) struct Check {
+    /// Also say what is doubtful: unknown fields and logsources, conditions that nothing meets, rules that find the
+    /// same, what a rule lacks. Warnings then count as findings.
+    #[arg(long)]
+    strict: bool,
     /// One JSON value a file on stdout.
     #[arg(long)]
     json: bool,
@@ -63,7 +77,11 @@ impl Check {
         for (file, problem) in rulefiles::unlinked(&files) {
             files[file].parsed.warnings.push(problem);
         }
+        if self.strict {
+            doubt(&mut files);
+        }
         let rejected = files.iter().filter(|file| !file.accepted()).count();
+        let warned = files.iter().filter(|file| !file.parsed.warnings.is_empty()).count();
         let mut output = Output::new();
         for file in &files {
             if self.json {
@@ -79,7 +97,37 @@ impl Check {
                 .json(&json!({"files": files.len(), "accepted": accepted, "rejected": rejected}))?;
         }
         output.flush()?;
-        eprintln!("{} files, {accepted} accepted, {rejected} rejected", files.len());
-        Ok(Outcome::findings_if(rejected > 0))
+        let with = if self.strict { format!(", {warned} with warnings") } else { String::new() };
+        eprintln!("{} files, {accepted} accepted, {rejected} rejected{with}", files.len());
+        Ok(Outcome::findings_if(rejected > 0 || self.strict && warned > 0))
+    }
+}
+
+/// Puts with each file's warnings what the editor of rules would say of it, and what it lacks. Fields are known that the
+/// events of some rule's cases have.
+fn doubt(files: &mut [RuleFile]) {
+    let all: Vec<Rule> = files.iter().flat_map(|file| file.parsed.rules.clone()).collect();
+    let counted = |rule: &Rule| all.iter().any(|other| other.counts(rule));
+    // What is only counted tells nobody.
+    let live: Vec<Rule> = all.iter().filter(|rule| !counted(rule)).cloned().collect();
+    let table = Arc::new(FieldTable::new());
+    for file in files.iter() {
+        meet(&file.path.with_extension("cases.yml"), &table);
+    }
+    for file in files.iter_mut().filter(|file| file.accepted()) {
+        file.parsed.warnings = lint::lint(&file.text, &file.name, &live, &table).warnings;
+        file.parsed.warnings.extend(lint::lacks(&file.text, &file.parsed.rules));
+    }
+}
+
+/// Lets `table` know the fields of a file's cases. What is wrong with them, `rules test` says.
+fn meet(cases: &Path, table: &Arc<FieldTable>) {
+    let Ok(text) = fs::read_to_string(cases) else { return };
+    let Ok(cases) = Cases::parse(&text) else { return };
+    let source = cases.source.parse().unwrap_or(SourceType::Auto);
+    let options = DecodeOptions::new(source, "rules check".into()).without_protection();
+    let mut decoder = Decoder::new(Arc::clone(table), options);
+    for event in cases.cases.iter().flat_map(|case| &case.events) {
+        decoder.decode(event.text.clone().into(), event.received);
     }
 }

@@ -11,10 +11,14 @@ use clap::Args;
 use custos_detect::{
     Memory, Ruleset, Seen, Watch,
     cases::{Case, Cases},
+    explain, naive,
     rule::{Problem, Rule},
     rulebook::needed,
+    why_not,
 };
-use custos_event::{FieldTable, Flags, LogId, Partition, Position, RuleId, Seq};
+use custos_event::{
+    FieldTable, Flags, LogId, Matched, ParsedEvent, Partition, Position, RuleId, Seq,
+};
 use custos_ingest::decode::{DecodeOptions, Decoder, Mappings};
 use serde::Serialize;
 use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
@@ -24,7 +28,7 @@ pub(in crate::cli) struct Test {
     /// One JSON value a rule file, and the sums last.
     #[arg(long)]
     json: bool,
-    /// A rule without cases fails too.
+    /// A rule fails too that has no cases, no case that fires, or fewer than two near misses.
     #[arg(long)]
     strict: bool,
     /// Folders of mappings, which describe more formats; repeatable.
@@ -34,6 +38,9 @@ pub(in crate::cli) struct Test {
     #[arg(required = true, value_name = "DIR")]
     roots: Vec<PathBuf>,
 }
+
+/// Each breaks another part of the condition.
+const NEAR_MISSES_MIN: usize = 2;
 
 /// How a rule file stood its cases.
 #[derive(Serialize)]
@@ -63,6 +70,20 @@ struct Sums {
     cases: usize,
 }
 
+impl Verdict {
+    /// What a rule of our own has at least, where it has cases at all.
+    fn ask_for_enough(&mut self) {
+        let (fires, near_misses) = (self.fires, self.near_misses);
+        if fires + near_misses > 0 && (fires == 0 || near_misses < NEAR_MISSES_MIN) {
+            let message = format!(
+                "{fires} that fire and {near_misses} near misses; at least 1 and {NEAR_MISSES_MIN} are asked for"
+            );
+            self.faults.push(Fault { file: self.file.clone(), line: 1, message });
+            self.ok = false;
+        }
+    }
+}
+
 impl Test {
     /// Exit code 1 where a rule does not hold, or stands its cases otherwise.
     pub(super) fn run(self) -> CommandResult {
@@ -71,7 +92,10 @@ impl Test {
         let all: Vec<Rule> = files.iter().flat_map(|file| file.parsed.rules.clone()).collect();
         let (mut sums, mut output) = (Sums::default(), Output::new());
         for file in &files {
-            let verdict = verdict(file, &all, &mappings)?;
+            let mut verdict = verdict(file, &all, &mappings)?;
+            if self.strict {
+                verdict.ask_for_enough();
+            }
             sums.files += 1;
             let cases = verdict.fires + verdict.near_misses;
             sums.cases += cases;
@@ -153,8 +177,9 @@ fn try_all(
     mappings: &Arc<Mappings>,
 ) -> Vec<(u32, String)> {
     let source = if cases.source.is_empty() { "auto" } else { &cases.source };
-    let Ok(source) = mappings.source_type(source) else {
-        return vec![(1, format!("unknown source '{}'", cases.source))];
+    let source = match mappings.source_type(source) {
+        Ok(source) => source,
+        Err(error) => return vec![(1, format!("source: {error:#}"))],
     };
     let ids: BTreeSet<&RuleId> = own.iter().map(|rule| &rule.id).collect();
     let others = all.iter().filter(|rule| !ids.contains(&rule.id)).cloned().collect();
@@ -167,7 +192,8 @@ fn try_all(
         let options = DecodeOptions::new(source, "rules test".into()).without_protection();
         let options = options.with_mappings(Arc::clone(mappings));
         let decoder = Decoder::new(Arc::clone(&table), options);
-        if let Some(message) = try_one(case, decoder, Watch::new(Arc::clone(&ruleset)), &ids) {
+        let watch = Watch::new(Arc::clone(&ruleset));
+        if let Some(message) = try_one(case, decoder, watch, (own, &ids), &table) {
             faults.push((case.line, message));
         }
     }
@@ -179,9 +205,10 @@ fn try_one(
     case: &Case,
     mut decoder: Decoder,
     mut watch: Watch,
-    own: &BTreeSet<&RuleId>,
+    (rules, own): (&[Rule], &BTreeSet<&RuleId>),
+    table: &FieldTable,
 ) -> Option<String> {
-    let (mut fired, mut memory) = (Vec::new(), Memory::default());
+    let (mut fired, mut memory, mut reasons) = (Vec::new(), Memory::default(), Reasons::new(rules));
     for (number, event) in (0_u64..).zip(&case.events) {
         let read = decoder.decode(event.text.clone().into(), event.received);
         if read.header.flags.has(Flags::REJECTED) {
@@ -195,15 +222,67 @@ fn try_one(
         if alerts.iter().any(|alert| own.contains(&alert.rule)) {
             fired.push(number + 1);
         }
+        reasons.see(number + 1, &read, table);
     }
     let last = case.events.len() as u64;
     match (case.fires, &fired[..]) {
         (true, [only]) if *only == last => None,
         (false, []) => None,
-        (true, []) => Some("it does not fire".to_owned()),
+        (true, []) => Some(format!("it does not fire{}", reasons.of_silence())),
         (true, some) => {
             Some(format!("it fires on events {some:?}, not on the last one ({last}) alone"))
         }
-        (false, some) => Some(format!("a near miss, but it fires on events {some:?}")),
+        (false, some) => {
+            Some(format!("a near miss, but it fires on events {some:?}{}", reasons.of_firing()))
+        }
+    }
+}
+
+/// What the events of one case are to the rules of a file, one by one, without what is counted.
+struct Reasons<'r> {
+    rules: &'r [Rule],
+    matched: usize,
+    events: u64,
+    /// Of the last event that no rule matched, and the last that one did.
+    silent: Option<(u64, String)>,
+    firing: Option<String>,
+}
+
+impl<'r> Reasons<'r> {
+    fn new(rules: &'r [Rule]) -> Self {
+        Self { rules, matched: 0, events: 0, silent: None, firing: None }
+    }
+
+    fn see(&mut self, number: u64, event: &ParsedEvent, table: &FieldTable) {
+        let detections = || self.rules.iter().filter(|rule| rule.is_detection());
+        let found = detections().find(|rule| naive::matches(rule, event, table));
+        self.events = number;
+        if let Some(rule) = found {
+            self.matched += 1;
+            let by = explain(rule, event, table).into_iter().map(|it| {
+                let Matched { selection, field, pattern, value } = it;
+                format!("'{selection}': {field} {pattern} by '{value}'")
+            });
+            self.firing = Some(by.collect::<Vec<_>>().join("; "));
+        } else {
+            let reasons = detections().filter_map(|rule| why_not(rule, event, table));
+            self.silent = reasons.last().map(|reason| (number, reason));
+        }
+    }
+
+    fn of_silence(&self) -> String {
+        let Self { matched, events, .. } = self;
+        let counted = if *events > 1 || *matched > 0 {
+            format!(": {matched} of its {events} events match by themselves")
+        } else {
+            String::new()
+        };
+        let Some((number, reason)) = &self.silent else { return counted };
+        let place = if *events > 1 { format!("; event {number} does not: ") } else { ": ".into() };
+        format!("{counted}{place}{reason}")
+    }
+
+    fn of_firing(&self) -> String {
+        self.firing.as_ref().map_or_else(String::new, |by| format!(": {by}"))
     }
 }
