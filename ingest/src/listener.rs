@@ -2,7 +2,8 @@
 //!
 //! Frames come off a socket ([`frame`]), are read as requests ([`request`]); a Produce request's batches
 //! become events ([`records`], [`inflate`], [`reader`]), get their offsets and wait in the [`ledger`]
-//! until [`commit`] has seen them durable; only then is the [`answer`] written.
+//! until [`commit`] has seen them durable; only then is the [`answer`] written. Who speaks is told by TLS and
+//! by a [`login`], where they are asked for.
 
 mod answer;
 mod commit;
@@ -17,6 +18,7 @@ mod reader;
 mod records;
 mod refusal;
 mod request;
+mod scram;
 mod sequence;
 #[cfg(test)]
 mod tests;
@@ -24,12 +26,14 @@ mod wire;
 
 pub use config::{ListenerConfig, is_topic_name};
 pub(crate) use inflate::bound as inflation_bound;
+pub use login::User;
 
 use crate::{batch::Intake, decoding::Decoders};
 use answer::Advertised;
 use custos_event::Clock;
 use kafka_protocol::{ResponseError, protocol::StrBytes};
 use ledger::Ledger;
+use login::Accounts;
 use refusal::Refusal;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -58,6 +62,8 @@ pub enum ListenerError {
         #[source]
         source: io::Error,
     },
+    #[error("the system gives no random numbers, which logins need")]
+    Random(#[from] getrandom::Error),
     #[error("listener.topics: '{0}' is no Kafka topic name; use up to 249 of a-z A-Z 0-9 . _ -")]
     TopicName(String),
     #[error(
@@ -74,6 +80,7 @@ pub enum ListenerError {
 pub(crate) struct Shared {
     config: ListenerConfig,
     ledger: Ledger,
+    accounts: Accounts,
     decoders: Decoders,
     clock: Arc<dyn Clock>,
     /// A permit for each byte of requests in flight.
@@ -121,7 +128,9 @@ impl<I: Intake> Listener<I> {
         let ledger = Ledger::open(&config, &intake.sources(), &intake.producers());
         let frames = Arc::new(Semaphore::new(config.frames_bytes_max));
         let events = Arc::new(Semaphore::new(config.events_bytes_max));
-        let shared = Arc::new(Shared { config, ledger, decoders, clock, frames, events });
+        let accounts = Accounts::new(&config.users, &config.mechanisms)?;
+        let shared = Shared { config, ledger, accounts, decoders, clock, frames, events };
+        let shared = Arc::new(shared);
         Ok(Self { socket, address, shared, intake })
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod crm;
 pub(crate) mod intake;
 pub(crate) mod kafka;
+pub(crate) mod listener;
 mod raw;
 mod webhooks;
 
@@ -11,10 +12,10 @@ use crate::enrich::Enrich;
 use crate::respond::config::Respond;
 use crate::silence::Silence;
 use crate::witness::Witnessing;
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use custos_ingest::{
     decode::{Mappings, SourceType},
-    kafka::ByTopic,
+    kafka::{ByTopic, Mechanism},
     protect::PersonalFields,
 };
 use custos_store::keys::KeySource;
@@ -33,7 +34,7 @@ pub(crate) struct Config {
     /// Intake pauses where fewer bytes are free on the disk of the data folder.
     pub(crate) keep_free: Option<u64>,
     pub(crate) http: Option<SocketAddr>,
-    pub(crate) listener: Option<Listener>,
+    pub(crate) listener: Option<listener::Listener>,
     pub(crate) kafka: Option<kafka::Kafka>,
     /// Sockets that shippers write to.
     pub(crate) intakes: Vec<intake::Intake>,
@@ -53,18 +54,6 @@ pub(crate) struct Config {
     pub(crate) witnessing: Witnessing,
     pub(crate) backup: Option<crate::upkeep::config::Backup>,
     pub(crate) keeping: crate::upkeep::keeper::Keeping,
-}
-
-/// The built-in Kafka listener.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Listener {
-    pub(crate) listen: SocketAddr,
-    /// What clients are told to connect to; the listening address unless said otherwise.
-    pub(crate) advertised: Option<(String, u16)>,
-    pub(crate) auto_create: bool,
-    /// Topic → number of partitions.
-    pub(crate) topics: BTreeMap<String, u32>,
-    pub(crate) sources: Sources,
 }
 
 /// What is sealed before the log.
@@ -124,7 +113,11 @@ impl Config {
             data: raw.data.map(below),
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
             http: raw.http.as_ref().map(check_http).transpose()?,
-            listener: raw.listener.map(|raw| check_listener(raw, &mappings)).transpose()?,
+            listener: raw
+                .listener
+                .map(|raw| listener::check(raw, &mappings, &below))
+                .transpose()
+                .context("section [listener]")?,
             kafka: raw
                 .kafka
                 .map(|raw| kafka::check(raw, &mappings, &below))
@@ -239,43 +232,10 @@ fn check_session(raw: &raw::Session) -> anyhow::Result<Lifetime> {
     Ok(Lifetime { idle_secs, absolute_secs })
 }
 
-fn check_listener(raw: raw::Listener, mappings: &Mappings) -> anyhow::Result<Listener> {
-    check_open("listener", raw.listen, raw.open_to_network)?;
-    if raw.topics.is_empty() && !raw.auto_create {
-        bail!(
-            "[listener] takes no topic: name some as [[listener.topics]], or set auto_create = true"
-        );
-    }
-    let mut topics = BTreeMap::new();
-    let mut sources = BTreeMap::new();
-    for topic in raw.topics {
-        // 1,000 partitions: each costs a counter and a lock, and no shipper needs more here.
-        if !(1..=1_000).contains(&topic.partitions) {
-            bail!(
-                "topic '{}' has {} partitions; 1 to 1000 are possible",
-                topic.name,
-                topic.partitions
-            );
-        }
-        sources.insert(topic.name.clone(), source_type(&topic.name, &topic.source, mappings)?);
-        if topics.insert(topic.name.clone(), topic.partitions).is_some() {
-            bail!("topic '{}' stands twice in [[listener.topics]]", topic.name);
-        }
-    }
-    let advertised = raw.advertised.as_deref().map(host_and_port).transpose()?;
-    Ok(Listener {
-        listen: raw.listen,
-        advertised,
-        auto_create: raw.auto_create,
-        topics,
-        sources: Sources::new(sources),
-    })
-}
-
-fn host_and_port(text: &str) -> anyhow::Result<(String, u16)> {
-    let wrong = || anyhow!("[listener] advertised = \"{text}\" is not HOST:PORT");
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+fn mechanism(text: &str) -> anyhow::Result<Mechanism> {
+    let names = || Mechanism::ALL.map(Mechanism::name).join(", ");
+    let found = Mechanism::ALL.into_iter().find(|one| one.name() == text);
+    found.with_context(|| format!("mechanism \"{text}\" is unknown; expected one of: {}", names()))
 }
 
 fn host_name() -> String {
@@ -302,8 +262,6 @@ mod tests {
             [http]
             listen = "127.0.0.1:8080"
             [listener]
-            listen = "127.0.0.1:9092"
-            advertised = "siem.bank.example:9092"
             [[listener.topics]]
             name = "doors"
             source = "door"
@@ -327,10 +285,7 @@ mod tests {
         assert_eq!(config.session, Lifetime { idle_secs: 300, absolute_secs: 43_200 });
         let argv = ["/usr/bin/vault", "read"].map(str::to_owned).into();
         assert_eq!(config.key, Some(KeySource::Command(argv)));
-        let listener = config.listener.unwrap();
-        assert_eq!(listener.advertised, Some(("siem.bank.example".into(), 9092)));
-        assert_eq!(listener.topics["doors"], 1);
-        assert_eq!(listener.sources.of("doors"), SourceType::Door);
+        assert_eq!(config.listener.unwrap().sources.of("doors"), SourceType::Door);
         let kafka = config.kafka.unwrap();
         assert_eq!(kafka.group, "custos");
         assert_eq!(kafka.instance, host_name());
@@ -351,7 +306,6 @@ mod tests {
                 &["drop one"],
             ),
             ("[[protect.fields]]\nsource=\"crm\"\nfields=[\"a..b\"]\n", &["'crm'", "'a..b'"]),
-            ("[listener]\n", &["[[listener.topics]]", "auto_create"]),
             ("[kafka]\nbrokers = \"b:1\"\ntopics = []\n", &["topics is empty"]),
             (
                 "[kafka]\nbrokers = \"b:1\"\ntopics = [\"a\"]\nsources = [{topic=\"a\", type=\"dor\"}]\n",

@@ -1,11 +1,7 @@
 //! `custos serve`: opens the store, starts what the configuration asks for, runs until SIGTERM or SIGINT.
 
 use crate::{
-    api::{
-        self,
-        rules::Shelf,
-        sources::{Inlet, Inlets},
-    },
+    api::{self, rules::Shelf, sources::Inlets},
     auth::{Auth, Lifetime},
     clock::SystemClock,
     config::{self, Config, Sources, intake::Speaks},
@@ -31,7 +27,7 @@ use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
     decode::{Decoder, Mappings, SourceType},
     kafka::{Consumer, Shown},
-    listener::{Listener, ListenerConfig},
+    listener::Listener,
     shippers::ShippersConfig,
 };
 use custos_search::Index;
@@ -116,8 +112,8 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {
-        let address = start_listener(listener, &intake, &opened, tasks).await?;
-        inlets.open.push(kafka_inlet(address));
+        let address = start_listener(&listener, &intake, &opened, tasks).await?;
+        inlets.open.push(listener.inlet(address));
         ready.push(format!("kafka listener {address}"));
         started.listener = Some(address);
     }
@@ -295,20 +291,15 @@ fn start_responding(
 }
 
 async fn start_listener(
-    config: config::Listener,
+    config: &config::listener::Listener,
     intake: &StoreIntake,
     opened: &Opened,
     tasks: &mut Tasks,
 ) -> Result<SocketAddr, Failure> {
-    let decoders = decoders(opened, config.sources)?;
-    let listener_config = ListenerConfig {
-        advertised: config.advertised,
-        topics: config.topics,
-        auto_create: config.auto_create,
-        ..ListenerConfig::new(config.listen)
-    };
+    let opening = config.open().context("section [listener]").map_err(Failure::usage)?;
+    let decoders = decoders(opened, config.sources.clone())?;
     let listener =
-        Listener::bind(listener_config, Arc::new(intake.clone()), decoders, Arc::new(SystemClock))
+        Listener::bind(opening, Arc::new(intake.clone()), decoders, Arc::new(SystemClock))
             .await
             .map_err(Failure::usage)?;
     let address = listener.local_addr();
@@ -377,16 +368,6 @@ fn source_book(
     let taken = intakes.iter().flat_map(|intake| intake.types.keys().cloned()).collect();
     let of = (&opened.store, &opened.journal()?);
     SourceBook::open(of, mappings, taken, Arc::new(SystemClock)).map_err(Failure::store)
-}
-
-fn kafka_inlet(address: SocketAddr) -> Inlet {
-    Inlet {
-        source: "listener".into(),
-        protocol: "kafka".into(),
-        transport: "tcp".into(),
-        address: address.to_string(),
-        tokens: false,
-    }
 }
 
 fn start_consumer(

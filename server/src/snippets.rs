@@ -16,9 +16,10 @@ pub(crate) struct Snippet {
 }
 
 /// The protocol of each page's intake, and the page.
-const PAGES: [(&str, &str); 12] = [
+const PAGES: [(&str, &str); 13] = [
     ("syslog", include_str!("../../docs/sources/syslog.md")),
     ("kafka", include_str!("../../docs/sources/kafka.md")),
+    ("kafka", include_str!("../../docs/sources/kafka-secured.md")),
     ("http", include_str!("../../docs/sources/elasticsearch.md")),
     ("http", include_str!("../../docs/sources/splunk.md")),
     ("http", include_str!("../../docs/sources/otlp.md")),

@@ -16,6 +16,7 @@ use rdkafka::{
     metadata::MetadataTopic,
 };
 use std::{
+    ffi::OsString,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -36,6 +37,26 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// The jars of Apache Kafka, as tests/run.sh fetches them.
 #[derive(Clone, Debug)]
 pub struct Libs(PathBuf);
+
+impl Libs {
+    /// A PATH on which Kafka's `kafka-console-producer.sh` stands first, made in `folder`.
+    pub fn console_producer(&self, folder: &Path) -> Result<OsString> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let script = folder.join("kafka-console-producer.sh");
+        let jars = self.0.display();
+        fs::write(
+            &script,
+            format!(
+                "#!/bin/sh\nexec java -cp '{jars}/*' org.apache.kafka.tools.ConsoleProducer \"$@\"\n"
+            ),
+        )?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        let mut path = folder.as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        Ok(path)
+    }
+}
 
 /// What a node has besides the listener that asks nobody.
 #[derive(Debug, Default)]

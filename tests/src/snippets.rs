@@ -1,6 +1,6 @@
 //! What docs/sources/ tells people to copy, run as it is written: only ports and places of files are other ones.
 
-use crate::{clients::python, process::Running, root, wait};
+use crate::{clients::python, kafka::Libs, process::Running, root, wait};
 use anyhow::{Context as _, Result, bail};
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-/// Longer than any snippet takes on a busy machine.
-const LIMIT: Duration = Duration::from_mins(1);
+/// Longer than any snippet takes on a busy machine; one in Go is compiled first.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// What stands in place of what is written: ports, tokens, files.
 #[derive(Debug, Default)]
@@ -74,6 +74,26 @@ impl Places {
             bail!("{} is missing; `bash tests/run.sh` installs it", clients.display());
         }
         ended(heading, Command::new("node").env("NODE_PATH", clients).args(["-e", &text]))
+    }
+
+    /// Runs a block of shell that calls Kafka's own tools.
+    pub fn kafka_tools(&self, libs: &Libs, page: &str, heading: &str) -> Result<()> {
+        let text = self.snippet(page, heading)?;
+        let folder = tempfile::tempdir()?;
+        let path = libs.console_producer(folder.path())?;
+        ended(heading, Command::new("sh").env("PATH", path).args(["-euc", &text]))
+    }
+
+    /// Runs a block of Go, with the clients of tests/go/. `go` is the system's, or the one that tests/run.sh brought.
+    pub fn go(&self, page: &str, heading: &str) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("main.go"), self.snippet(page, heading)?)?;
+        for file in ["go.mod", "go.sum"] {
+            fs::copy(root().join("tests/go").join(file), folder.path().join(file))?;
+        }
+        let brought = root().join(".cache/venv/bin/go");
+        let go = if brought.exists() { brought } else { "go".into() };
+        ended(heading, Command::new(go).args(["run", "."]).current_dir(folder.path()))
     }
 
     /// Debian's rsyslog with this block in its configuration, fed over TCP on `port`.

@@ -2,10 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use custos_tests::{
-    api::Api, certificates::Authority, custos::Node, process::free_port, snippets::Places, wait,
+    api::Api, certificates::Authority, custos::Node, kafka::Kafka, process::free_port,
+    snippets::Places, wait,
 };
 use serde_json::Value;
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     process::{Command, Stdio},
@@ -263,6 +265,81 @@ fn kafka_producers_send_as_their_page_says() -> Result<()> {
     api.found("event.action:ssh-invalid-user", 1).with_context(|| shipper.shown())?;
     api.found("event.action:ssh-login and host.name:gate", 101)?;
     balanced(&api, &[("listener:auth", 102, 0)])?;
+    node.stop()
+}
+
+#[test]
+fn kafka_producers_log_in_over_tls_and_write_only_their_topics() -> Result<()> {
+    const PAGE: &str = "kafka-secured.md";
+    let Some(libs) = Kafka::locate() else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    Authority::make(folder.path(), &["server", "client"])?;
+    fs::write(folder.path().join("gate.secret"), "a long secret of the gate\n")?;
+    let (http, port) = (free_port()?, free_port()?);
+    let places = ["0.0.0.0", "siem.bank.example"]
+        .into_iter()
+        .fold(Places::default(), |places, host| places.with(host, "127.0.0.1"))
+        .with("9093", port)
+        .with("/etc/custos", folder.path().display());
+    let config = places.snippet(PAGE, "Custos")?;
+    let other = "[[listener.topics]]\nname = \"payments\"\n";
+    let mut node = Node::start(folder.path(), http, &format!("{config}{other}"))?;
+    let api = Api::new(&node, http)?;
+    places.sh(PAGE, "kcat")?;
+    places.python(PAGE, "Python")?;
+    places.kafka_tools(&libs, PAGE, "Java")?;
+    places.go(PAGE, "Go")?;
+    api.found("event.action:ssh-login and host.name:gate and user.name:lin", 100)?;
+    api.found("event.action:ssh-login and host.name:gate and user.name:anna", 100)?;
+    api.found("event.action:ssh-login and host.name:gate and user.name:mei", 100)?;
+
+    // Another topic, a wrong password, no TLS: nothing goes, and the log says why.
+    let kcat = places.snippet(PAGE, "kcat")?;
+    let secret = folder.path().join("gate.secret");
+    for (written, instead, told) in [
+        ("-t auth", "-t payments -X message.timeout.ms=5000", None),
+        (
+            &*format!("\"$(cat {})\"", secret.display()),
+            "guessed -X message.timeout.ms=5000",
+            Some("user name or password is wrong"),
+        ),
+        (
+            "security.protocol=SASL_SSL",
+            "security.protocol=SASL_PLAINTEXT -X message.timeout.ms=5000",
+            Some("security.protocol SSL or SASL_SSL"),
+        ),
+    ] {
+        ensure!(kcat.contains(written), "{written} is not in {kcat}");
+        let changed = kcat.replace(written, instead);
+        let refused = Command::new("sh").args(["-euc", &changed]).stderr(Stdio::null()).status()?;
+        ensure!(!refused.success(), "{changed}");
+        if let Some(told) = told {
+            ensure!(node.shown().contains(told), "{told} is not in {}", node.shown());
+        }
+    }
+    ensure!(node.metric("custos_listener_login_failed_total")? >= 1.0);
+    ensure!(!node.shown().contains("long secret"), "the password is told");
+    balanced(&api, &[("listener:auth", 301, 0)])?;
+
+    // With client_ca, and nobody who logs in, a certificate opens the door, and nothing else does.
+    let (users, _) = config.split_once("[[listener.users]]").context("no users")?;
+    let mutual = format!("client_ca = \"{}\"\n", folder.path().join("ca.pem").display());
+    let config = users.replacen("[listener]\n", &format!("[listener]\n{mutual}"), 1);
+    node.stop()?;
+    let second = tempfile::tempdir()?;
+    let mut node = Node::start(second.path(), http, &config)?;
+    let kcat = kcat.replace("SASL_SSL", "SSL -X message.timeout.ms=5000");
+    let (kcat, _) = kcat.split_once("-X sasl.mechanisms").context("no mechanism")?;
+    let kcat = kcat.trim_end().trim_end_matches('\\');
+    let own = folder.path().join("client");
+    let shown =
+        format!("-X ssl.certificate.location={0}.pem -X ssl.key.location={0}.key", own.display());
+    for (more, opens) in [(&*shown, true), ("", false)] {
+        let command = format!("{kcat} {more}");
+        let status = Command::new("sh").args(["-euc", &command]).stderr(Stdio::null()).status()?;
+        ensure!(status.success() == opens, "{command}\n{}", node.shown());
+    }
+    Api::new(&node, http)?.found("event.action:ssh-login and host.name:gate", 1)?;
     node.stop()
 }
 

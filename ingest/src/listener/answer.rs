@@ -4,7 +4,7 @@ use super::{
     refusal::Refusal,
     request::{APIS, Asked, ByTopic, Kind},
 };
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
     messages::{
@@ -139,7 +139,7 @@ pub(crate) fn fetch(asked: Asked, topics: ByTopic<i32>) -> Encoded {
                 .with_partition_index(index)
                 .with_error_code(refused)
                 .with_high_watermark(-1)
-                .with_records(Some(bytes::Bytes::new()))
+                .with_records(Some(Bytes::new()))
         };
         FetchableTopicResponse::default()
             .with_topic(TopicName(name))
@@ -203,17 +203,27 @@ pub(crate) fn producer_id(asked: Asked, id: Result<i64, ResponseError>) -> Encod
     encode(asked, &body)
 }
 
-pub(crate) fn sasl_handshake(asked: Asked, refused: Option<ResponseError>) -> Encoded {
+pub(crate) fn sasl_handshake(
+    asked: Asked,
+    mechanisms: impl Iterator<Item = &'static str>,
+    refused: Option<ResponseError>,
+) -> Encoded {
     let body = SaslHandshakeResponse::default()
         .with_error_code(code(refused.as_ref()))
-        .with_mechanisms(vec![StrBytes::from_static_str("PLAIN")]);
+        .with_mechanisms(mechanisms.map(StrBytes::from_static_str).collect());
     encode(asked, &body)
 }
 
-pub(crate) fn sasl_authenticate(asked: Asked, refused: Option<ResponseError>) -> Encoded {
-    let text = refused.map(|_| StrBytes::from_static_str("user name or password is wrong"));
-    let body = SaslAuthenticateResponse::default()
-        .with_error_code(code(refused.as_ref()))
-        .with_error_message(text);
+/// Tells not which of the two.
+pub(crate) const WRONG_LOGIN: &str = "user name or password is wrong";
+
+pub(crate) fn sasl_authenticate(asked: Asked, judged: Result<Bytes, ResponseError>) -> Encoded {
+    let body = SaslAuthenticateResponse::default();
+    let body = match judged {
+        Ok(said) => body.with_auth_bytes(said),
+        Err(refused) => body
+            .with_error_code(refused.code())
+            .with_error_message(Some(StrBytes::from_static_str(WRONG_LOGIN))),
+    };
     encode(asked, &body)
 }

@@ -1,10 +1,10 @@
 //! What an operator decides about the listener, and its limits.
 
-use super::records::BATCH_BYTES_MAX;
-use custos_event::Private;
+use super::{login::User, records::BATCH_BYTES_MAX};
+use crate::{kafka::Mechanism, port::tls::TlsAcceptor};
 use std::{collections::BTreeMap, net::SocketAddr};
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ListenerConfig {
     pub listen: SocketAddr,
     /// Host and port that clients are told to connect to; by default the address they reached.
@@ -25,8 +25,12 @@ pub struct ListenerConfig {
     /// batches wait to be read.
     pub events_bytes_max: usize,
     pub connections_max: usize,
-    /// Names and passwords of SASL/PLAIN. Empty: nobody is asked.
-    pub users: BTreeMap<String, Private<String>>,
+    /// Clients speak TLS, and show a certificate where this asks for one.
+    pub tls: Option<TlsAcceptor>,
+    /// Who may log in, by name. Empty: nobody is asked.
+    pub users: BTreeMap<String, User>,
+    /// How it may be shown who one is.
+    pub mechanisms: Vec<Mechanism>,
 }
 
 /// RELIABILITY §4's 10 MiB for the records, and 64 KiB for the request around them.
@@ -46,9 +50,11 @@ impl ListenerConfig {
             batch_bytes_max: BATCH_BYTES_MAX,
             // Two of the largest batches, or four appends of 8,192 usual events, decoded.
             events_bytes_max: 192 << 20,
-            // 64 KiB of reading buffer each: 64 MiB.
+            // 64 KiB of reading buffer each: 64 MiB, and up to half as much again where they speak TLS.
             connections_max: 1_000,
+            tls: None,
             users: BTreeMap::new(),
+            mechanisms: Mechanism::ALL.to_vec(),
         }
     }
 }

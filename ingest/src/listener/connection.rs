@@ -3,21 +3,19 @@
 
 use super::{
     Shared,
-    answer::{self, Advertised, EncodeError},
+    answer::{self, Advertised, EncodeError, WRONG_LOGIN},
     frame::{Frame, FrameError, FrameReader},
     login::Login,
     produce::{Parts, Readers, outcomes},
     request::{self, Asked, Kind, Request, RequestError},
 };
+use crate::port::tls::{self, NoTls};
 use bytes::BytesMut;
 use kafka_protocol::{ResponseError, protocol::StrBytes};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinError,
     time::{error::Elapsed, timeout},
@@ -34,13 +32,15 @@ const WRITE_STALL: Duration = Duration::from_secs(30);
 /// Why a connection ended otherwise than by its client's wish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
+    #[error("{0}; a client of this listener has security.protocol SSL or SASL_SSL")]
+    NoTls(#[source] NoTls),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error("the client has not logged in")]
     NotLoggedIn,
-    #[error("user name or password is wrong")]
+    #[error("{WRONG_LOGIN}")]
     WrongLogin,
     #[error("a batch sent with acks=0 was refused")]
     RefusedSilently,
@@ -67,12 +67,30 @@ pub(crate) async fn serve(
 ) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
     let advertised = shared.advertised(&stream)?;
-    let (from, to) = stream.into_split();
+    let Some(acceptor) = shared.config.tls.clone() else {
+        let (from, to) = stream.into_split();
+        return speak(shared, advertised, from, to, shutdown).await;
+    };
+    let accepted = tokio::select! {
+        accepted = tls::accept(&acceptor, stream) => accepted,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    let (from, to) = tokio::io::split(accepted.map_err(ConnectionError::NoTls)?);
+    speak(shared, advertised, from, to, shutdown).await
+}
+
+async fn speak(
+    shared: Arc<Shared>,
+    advertised: Advertised,
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+    shutdown: CancellationToken,
+) -> Result<(), ConnectionError> {
     let (answers, queue) = mpsc::channel(UNANSWERED_MAX);
     let reader = Reader {
         frames: FrameReader::new(from, shared.config.frame_bytes_max, Arc::clone(&shared.frames)),
         readers: Readers::default(),
-        login: Login::new(&shared.config.users),
+        login: Login::new(&shared.accounts),
         advertised,
         shared,
         answers,
@@ -90,7 +108,7 @@ pub(crate) async fn serve(
 
 /// Ends when the reader has, and every answer is written.
 async fn write(
-    mut to: OwnedWriteHalf,
+    mut to: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Answer>,
 ) -> Result<(), ConnectionError> {
     while let Some(answer) = queue.recv().await {
@@ -109,12 +127,18 @@ async fn write(
             }
         };
         timeout(WRITE_STALL, to.write_all(&bytes)).await??;
+        // What TLS still holds of it.
+        timeout(WRITE_STALL, to.flush()).await??;
+    }
+    // A client that is gone already is no fault.
+    if let Ok(Err(error)) = timeout(WRITE_STALL, to.shutdown()).await {
+        tracing::debug!(%error, "a client had left before");
     }
     Ok(())
 }
 
-struct Reader {
-    frames: FrameReader<OwnedReadHalf>,
+struct Reader<R> {
+    frames: FrameReader<R>,
     readers: Readers,
     login: Login,
     advertised: Advertised,
@@ -122,7 +146,7 @@ struct Reader {
     answers: mpsc::Sender<Answer>,
 }
 
-impl Reader {
+impl<R: AsyncRead + Unpin> Reader<R> {
     async fn run(mut self, shutdown: CancellationToken) -> Result<(), ConnectionError> {
         loop {
             let frame = tokio::select! {
@@ -139,6 +163,7 @@ impl Reader {
                 return Ok(());
             }
             if self.login.is_refused() {
+                metrics::counter!("custos_listener_login_failed_total").increment(1);
                 return Err(ConnectionError::WrongLogin);
             }
         }
@@ -154,11 +179,11 @@ impl Reader {
         let bytes = match request {
             Request::Produce(produce) => {
                 let silent = produce.acks == 0;
-                let parts = self.readers.produce(&self.shared, produce).await?;
+                let parts = self.readers.produce(&self.shared, &self.login, produce).await?;
                 return Ok(Answer::Produce { asked, silent, parts, _room: room });
             }
             Request::ApiVersions { known } => {
-                answer::api_versions(asked, known, !self.shared.config.users.is_empty())
+                answer::api_versions(asked, known, self.shared.accounts.are_asked_for())
             }
             Request::Metadata { topics, may_create } => {
                 let topics = self.described(topics, may_create);
@@ -168,7 +193,8 @@ impl Reader {
             Request::ListOffsets { topics } => {
                 let offset = |topic: &StrBytes, (partition, time): (i32, i64)| {
                     // Kafka's -2 asks for the first offset, -1 for the next one, others for a time.
-                    let next = ledger.next_offset(topic, partition);
+                    let may = self.login.may_write(topic);
+                    let next = ledger.next_offset(topic, partition).filter(|_| may);
                     let asked = next.map(|next| match time {
                         -2 => 0,
                         -1 => next,
@@ -192,12 +218,14 @@ impl Reader {
                 answer::producer_id(asked, producer_id())
             }
             Request::SaslHandshake { mechanism } => {
-                answer::sasl_handshake(asked, self.login.handshake(&mechanism))
+                let accounts = &self.shared.accounts;
+                let refused = self.login.handshake(accounts, &mechanism);
+                answer::sasl_handshake(asked, accounts.mechanisms(), refused)
             }
-            Request::SaslAuthenticate { auth } => answer::sasl_authenticate(
-                asked,
-                self.login.authenticate(&self.shared.config, &auth),
-            ),
+            Request::SaslAuthenticate { auth } => {
+                let judged = self.login.authenticate(&self.shared.accounts, &auth);
+                answer::sasl_authenticate(asked, judged)
+            }
         };
         Ok(Answer::Ready(bytes?))
     }
@@ -205,16 +233,21 @@ impl Reader {
     fn described(&self, topics: Option<Vec<StrBytes>>, may_create: bool) -> Vec<answer::Described> {
         let ledger = &self.shared.ledger;
         let Some(names) = topics else {
-            let all = ledger.topics().into_iter();
+            let all = ledger.topics().into_iter().filter(|(name, _)| self.login.may_write(name));
             return all.map(|(name, n)| (StrBytes::from_string(name.to_string()), Ok(n))).collect();
         };
-        names
-            .into_iter()
-            .map(|name| {
-                let found = ledger.partitions(&name, may_create);
-                (name, found)
-            })
-            .collect()
+        let found = |name: &StrBytes| {
+            if self.login.may_write(name) {
+                ledger.partitions(name, may_create)
+            } else {
+                Err(ResponseError::TopicAuthorizationFailed)
+            }
+        };
+        let described = names.into_iter().map(|name| {
+            let found = found(&name);
+            (name, found)
+        });
+        described.collect()
     }
 }
 

@@ -17,6 +17,9 @@ const STALL: Duration = Duration::from_secs(30);
 /// Kafka's own `connections.max.idle.ms`: ten minutes between frames.
 const IDLE: Duration = Duration::from_mins(10);
 
+/// How a TLS client begins: a record of its handshake. As a frame it would be 352 MiB long.
+const TLS_HELLO: [u8; 2] = [0x16, 0x03];
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
     #[error(
@@ -24,6 +27,11 @@ pub(crate) enum FrameError {
          or raise listener.frame_bytes_max"
     )]
     TooLong { bytes: u64, max: usize },
+    #[error(
+        "the client speaks TLS, and this listener does not: set listener.certificate and listener.key, or the \
+         client's security.protocol to PLAINTEXT or SASL_PLAINTEXT"
+    )]
+    SpeaksTls,
     #[error("frame has the negative length {0}: this is no Kafka client")]
     Negative(i32),
     #[error("the client stopped in the middle of a frame")]
@@ -47,6 +55,9 @@ fn length(buffer: &[u8], max: usize) -> Result<Option<usize>, FrameError> {
     let stated = i32::from_be_bytes(*prefix);
     let bytes = usize::try_from(stated).map_err(|_| FrameError::Negative(stated))?;
     if bytes > max {
+        if prefix.starts_with(&TLS_HELLO) {
+            return Err(FrameError::SpeaksTls);
+        }
         return Err(FrameError::TooLong { bytes: bytes as u64, max });
     }
     Ok(Some(bytes))
@@ -123,6 +134,12 @@ mod tests {
         let (read, error) = frames(&[0, 0, 0, 1, 7, 0x7f, 0xff, 0xff, 0xff], 10);
         assert_eq!(read, [&[7_u8][..]]);
         assert!(matches!(error, Some(FrameError::TooLong { bytes: 2_147_483_647, max: 10 })));
+    }
+
+    #[test]
+    fn a_client_that_speaks_tls_is_told_apart() {
+        let (_, error) = frames(&[0x16, 0x03, 0x01, 0x02, 0x00], 1 << 20);
+        assert!(matches!(error, Some(FrameError::SpeaksTls)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{
     answer::Produced,
     inflate::{bound, too_large},
     ledger::{Outcome, Taken, unknown_topic},
+    login::Login,
     reader::TopicReader,
     records::{BATCH_BYTES_MAX, RecordBatch},
     refusal::Refusal,
@@ -39,6 +40,7 @@ impl Readers {
     pub(crate) async fn produce(
         &mut self,
         shared: &Shared,
+        login: &Login,
         request: Produce,
     ) -> Result<Parts, JoinError> {
         let mut parts = Vec::with_capacity(request.topics.len());
@@ -49,6 +51,13 @@ impl Readers {
                     Err(Refusal::new(
                         ResponseError::TransactionalIdAuthorizationFailed,
                         "transactions are not offered here",
+                    ))
+                } else if !login.may_write(&topic) {
+                    Err(Refusal::new(
+                        ResponseError::TopicAuthorizationFailed,
+                        format!(
+                            "this user may not write topic '{topic}'; listener.users names the topics"
+                        ),
                     ))
                 } else {
                     self.take(shared, &topic, partition, records).await?

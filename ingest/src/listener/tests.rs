@@ -3,8 +3,12 @@
 mod clients;
 mod raw;
 
-use super::{Listener, ListenerConfig, ListenerError};
-use crate::stand_in::{StandIn, clock, decoders};
+use super::{Listener, ListenerConfig, ListenerError, User};
+use crate::{
+    kafka::ByTopic,
+    stand_in::{StandIn, clock, decoders},
+};
+use custos_event::Private;
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     error::RDKafkaErrorCode,
@@ -30,6 +34,16 @@ fn config() -> ListenerConfig {
     config.topics =
         [("doors".to_owned(), 1), ("wide".to_owned(), 3), ("kept".to_owned(), 1)].into();
     config
+}
+
+/// Who may write `topics`; all, if there are none.
+fn user(password: &str, topics: &[&str]) -> User {
+    let mut may = ByTopic::default();
+    for topic in topics {
+        may.add(topic, ()).unwrap();
+    }
+    let topics = (!topics.is_empty()).then_some(may);
+    User { password: Private::new(password.into()), topics }
 }
 
 fn start(config: ListenerConfig, intake: &Arc<StandIn>) -> Running {

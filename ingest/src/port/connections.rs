@@ -4,6 +4,7 @@ use super::{
     PortConfig, Protocol,
     dialogue::{self, Speaking},
     stream,
+    tls::{self, NoTls},
 };
 use crate::{
     batch::{Intake, IntakeError},
@@ -30,18 +31,14 @@ use tokio_util::sync::CancellationToken;
 /// in all less than 200 MiB, if every one of them means harm. What clients that wait for answers hold beyond that
 /// shares one room ([`dialogue::ROOM_BYTES`]).
 const CONNECTIONS_MAX: usize = 512;
-/// A machine that is up answers in a round trip or two.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// What open connections hold at the end is stored in this time, or told as lost.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Why one connection ended otherwise than by its client's wish.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
-    #[error("no TLS came of it")]
-    Tls(#[source] io::Error),
-    #[error("no TLS came of it within {} s", HANDSHAKE_WITHIN.as_secs())]
-    TlsSlow,
+    #[error(transparent)]
+    Tls(#[from] NoTls),
     #[error("the connection broke")]
     Io(#[from] io::Error),
     /// What came is not what the port speaks, or not from whom it may come.
@@ -59,7 +56,7 @@ impl ConnectionError {
     /// One word for programs.
     fn label(&self) -> &'static str {
         match self {
-            Self::Tls(_) | Self::TlsSlow => "tls",
+            Self::Tls(_) => "tls",
             Self::Refused { label, .. } => label,
             Self::Io(_) | Self::Feed(_) => "broken",
         }
@@ -156,10 +153,9 @@ impl One {
     ) -> Option<FeedError> {
         let ended = match tls {
             None => self.speak(stream, gate).await,
-            Some(tls) => match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, gate).await,
-                Ok(Err(error)) => Err(ConnectionError::Tls(error)),
-                Err(_) => Err(ConnectionError::TlsSlow),
+            Some(tls) => match tls::accept(&tls, stream).await {
+                Ok(stream) => self.speak(stream, gate).await,
+                Err(error) => Err(error.into()),
             },
         };
         let (source, peer) = (&self.source, self.peer);

@@ -1,17 +1,45 @@
 //! TLS for shippers: one certificate for the server, and, where clients are to show theirs, who signs those.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
-use tokio_rustls::rustls::{
-    self, RootCertStore, ServerConfig,
-    crypto::aws_lc_rs::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
-    server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{
+    rustls::{
+        self, RootCertStore, ServerConfig,
+        crypto::aws_lc_rs::default_provider,
+        pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+        server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
+    },
+    server::TlsStream,
 };
 
 pub use tokio_rustls::TlsAcceptor;
+
+/// A machine that is up answers in a round trip or two.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why a connection came to no TLS.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoTls {
+    #[error("no TLS came of it")]
+    Broken(#[source] io::Error),
+    #[error("no TLS came of it within {} s", HANDSHAKE_WITHIN.as_secs())]
+    Slow,
+}
+
+pub(crate) async fn accept(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, NoTls> {
+    match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+        Ok(accepted) => accepted.map_err(NoTls::Broken),
+        Err(_) => Err(NoTls::Slow),
+    }
+}
 
 /// PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ pub(crate) struct Inlet {
     /// `udp`, `tcp`, `tls`.
     pub(crate) transport: String,
     pub(crate) address: String,
-    /// Who sends has to show a token.
+    /// Who sends has to show a token; of `kafka`, to log in.
     pub(crate) tokens: bool,
 }
 

@@ -106,13 +106,7 @@ fn check_account(
             bail!("user, password_file and mechanism go together; user or password_file is missing")
         }
     };
-    let names = || Mechanism::ALL.map(Mechanism::name).join(", ");
-    let mechanism = match &raw.mechanism {
-        None => Mechanism::default(),
-        Some(text) => *Mechanism::ALL.iter().find(|one| one.name() == text).with_context(|| {
-            format!("mechanism = \"{text}\" is unknown; expected one of: {}", names())
-        })?,
-    };
+    let mechanism = raw.mechanism.as_deref().map(super::mechanism).transpose()?.unwrap_or_default();
     Ok(Some(Named { user, password_file, mechanism }))
 }
 

@@ -120,6 +120,21 @@ pub(super) struct Listener {
     pub(super) auto_create: bool,
     #[serde(default)]
     pub(super) topics: Vec<Topic>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) mechanisms: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) users: Vec<ListenerUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenerUser {
+    pub(super) name: String,
+    pub(super) password_file: PathBuf,
+    #[serde(default)]
+    pub(super) topics: Vec<String>,
 }
 
 fn kafka_listen() -> SocketAddr {

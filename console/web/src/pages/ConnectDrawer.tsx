@@ -26,7 +26,7 @@ function Open({ inlets }: { inlets: Inlet[] }) {
       {inlets.map((inlet) => (
         <li key={inlet.address + inlet.transport} className="line">
           <span className="strong">{inlet.source}</span><code>{inlet.address}</code><Chip>{inlet.transport.toUpperCase()}</Chip>
-          {inlet.tokens ? <Chip tone="info">{t("connect.tokens")}</Chip> : null}
+          {inlet.tokens ? <Chip tone="info">{t(inlet.protocol === "kafka" ? "connect.login" : "connect.tokens")}</Chip> : null}
         </li>
       ))}
     </ul>

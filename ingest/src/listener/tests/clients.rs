@@ -1,12 +1,13 @@
 //! What librdkafka's producer sees of the listener.
 
-use super::{config, lines, producer, send, ship, start, whole};
+use super::{config, lines, producer, send, ship, start, user, whole};
 use crate::{
     listener::ledger::{self, Ledger},
     stand_in::{Fate, StandIn},
 };
 use rdkafka::{
     error::RDKafkaErrorCode,
+    metadata::MetadataTopic,
     producer::{BaseRecord, Producer},
 };
 use std::{sync::Arc, time::Duration};
@@ -260,23 +261,50 @@ fn topics_are_made_only_where_that_is_wanted() {
 fn a_password_is_asked_for_where_users_are_configured() {
     let intake = StandIn::new();
     let mut guarded = config();
-    guarded.users.insert("door".into(), custos_event::Private::new("s3cret".into()));
+    guarded.users.insert("door".into(), user("s3cret", &["doors", "^wi.*"]));
     let listener = start(guarded, &intake);
-    let login = |password| {
+    let login = |mechanism, password| {
         [
             ("security.protocol", "sasl_plaintext"),
-            ("sasl.mechanisms", "PLAIN"),
+            ("sasl.mechanisms", mechanism),
             ("sasl.username", "door"),
             ("sasl.password", password),
             ("message.timeout.ms", "3000"),
         ]
     };
-    let right = ship(&producer(listener.address, &login("s3cret")), "doors", lines(0..5));
-    assert!(right.into_iter().eq((0..5).map(Ok)));
-    let wrong = ship(&producer(listener.address, &login("secret")), "doors", lines(5..6));
-    assert!(wrong[0].is_err());
+    for (n, mechanism) in (0..).zip(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]) {
+        let door = producer(listener.address, &login(mechanism, "s3cret"));
+        let right = ship(&door, "doors", lines(5 * n..5 * n + 5));
+        assert!(right.into_iter().eq((5 * n..5 * n + 5).map(Ok)), "{mechanism}");
+        assert_eq!(ship(&door, "wide", lines(n..n + 1)), [Ok(n)], "{mechanism}");
+        let other = ship(&door, "kept", lines(0..1));
+        assert_eq!(other, [Err(RDKafkaErrorCode::TopicAuthorizationFailed)], "{mechanism}");
+        let wrong = producer(listener.address, &login(mechanism, "secret"));
+        assert!(ship(&wrong, "doors", lines(0..1))[0].is_err(), "{mechanism}");
+    }
     let none = producer(listener.address, &[("message.timeout.ms", "3000")]);
-    assert!(ship(&none, "doors", lines(5..6))[0].is_err());
-    assert_eq!(intake.stored("doors").len(), 5);
+    assert!(ship(&none, "doors", lines(0..1))[0].is_err());
+    assert_eq!(intake.stored("doors"), whole(15));
+    assert!(intake.stored("kept").is_empty());
+    listener.stop().unwrap();
+}
+
+#[test]
+fn only_topics_that_may_be_written_are_listed() {
+    let mut guarded = config();
+    guarded.users.insert("door".into(), user("s3cret", &["doors"]));
+    let listener = start(guarded, &StandIn::new());
+    let door = producer(
+        listener.address,
+        &[
+            ("security.protocol", "sasl_plaintext"),
+            ("sasl.mechanisms", "SCRAM-SHA-512"),
+            ("sasl.username", "door"),
+            ("sasl.password", "s3cret"),
+        ],
+    );
+    let all = door.client().fetch_metadata(None, Duration::from_secs(20)).unwrap();
+    let names: Vec<_> = all.topics().iter().map(MetadataTopic::name).collect();
+    assert_eq!(names, ["doors"]);
     listener.stop().unwrap();
 }

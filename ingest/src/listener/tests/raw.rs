@@ -1,6 +1,6 @@
 //! The listener against bytes: those of the protocol, and those no client sends.
 
-use super::{config, lines, producer, send, ship, start};
+use super::{config, lines, producer, send, ship, start, user};
 use crate::{
     listener::{
         Listener,
@@ -84,7 +84,7 @@ fn an_unknown_version_of_api_versions_is_answered_in_version_0_with_error_35() {
 #[test]
 fn exactly_the_versions_that_are_spoken_are_advertised() {
     let mut guarded = config();
-    guarded.users.insert("door".into(), custos_event::Private::new("s3cret".into()));
+    guarded.users.insert("door".into(), user("s3cret", &[]));
     let spoken = [
         (0, 3, 12),
         (1, 4, 12),

@@ -316,6 +316,7 @@ export const work = {
   "connect.hint": "Where a port is open, copy a block into the shipper and put your own address, token and files in. Where none is, first copy Custos' block into its configuration and start it again.",
   "connect.config": "Custos' configuration",
   "connect.closed": "No port takes these yet.",
+  "connect.login": "with password",
   "connect.tokens": "with token",
   "sources.rejectedPerMinute": "{n}/min rejected",
   "sources.silentTold": "in the journal",

@@ -318,6 +318,7 @@ export const work: Record<keyof typeof keys, string> = {
   "connect.hint": "若端口已开放，将对应配置段复制到发送端，并替换为您的地址、令牌和文件。若尚无端口，请先将 Custos 的配置段写入其配置并重新启动。",
   "connect.config": "Custos 的配置",
   "connect.closed": "尚无端口接收此类数据。",
+  "connect.login": "需密码",
   "connect.tokens": "需令牌",
   "sources.rejectedPerMinute": "拒收 {n}/分钟",
   "sources.silentTold": "已记入日志",
