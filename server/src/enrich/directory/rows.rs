@@ -256,7 +256,9 @@ mod tests {
     /// The file of these entries, which a register is read from.
     fn file(directory: &Directory, entries: &[SearchEntry]) -> (String, Pulled) {
         let mut rows = Rows::new(directory);
-        entries.iter().for_each(|entry| rows.add(entry).unwrap());
+        for entry in entries {
+            rows.add(entry).unwrap();
+        }
         let (text, pulled) = rows.finish().unwrap();
         Register::parse(directory.kind, &text, &FieldTable::new()).unwrap();
         (String::from_utf8(text).unwrap(), pulled)
