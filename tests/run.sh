@@ -68,6 +68,24 @@ LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
 
+# Unpacked, with what this system lacks of theirs: an installed slapd is a service that Debian starts at once.
+slapd() {
+    local folder=$CACHE/slapd part=$CACHE/slapd.part package
+    if [ ! -x "$folder/usr/sbin/slapd" ]; then
+        apt_update
+        rm -rf "$folder" "$part"
+        mkdir -p "$part/packages"
+        apt-get -s install --reinstall --no-install-recommends slapd ldap-utils |
+            sed -n 's/^Inst \([^ ]*\).*/\1/p' >"$part/wanted"
+        # As root it warns that its own user may not write here, and goes on.
+        (cd "$part/packages" && xargs apt-get download -qq <../wanted 2>/dev/null)
+        for package in "$part"/packages/*.deb; do dpkg-deb -x "$package" "$part"; done
+        rm -r "$part/packages"
+        mv "$part" "$folder"
+    fi
+    LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-gnu) "$folder/usr/sbin/slapd" -VV 2>&1 | head -1
+}
+
 # The list that an environment was made from lies in it: one of another list, or an unfinished one, is made anew.
 python_packages() {
     local wanted=tests/py/requirements.txt made=$CACHE/venv/requirements.txt
@@ -177,6 +195,7 @@ cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 ||
 say "Node.js"
 need_node "$NODE_MIN" "$CACHE/node"
 if wants e2e; then
+    step "OpenLDAP" slapd
     step "Python packages" python_packages
     step "Node.js clients" node_clients
     step "Apache Kafka" kafka_jars

@@ -3,21 +3,24 @@
 //! replay see what was known then.
 
 mod config;
+mod directory;
 mod places;
 mod register;
 mod watch;
 
 pub(crate) use config::{RawEnrich, check};
+pub(crate) use directory::keep;
 pub(crate) use watch::watch;
 
 use custos_event::{FieldId, FieldTable, Flags, ParsedEvent, ValueRef, ecs};
+use directory::Directory;
 use ipnet::IpNet;
 use places::{PlaceFields, Places};
 use register::{Kind, Register};
 use std::{
     fmt,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 use watch::Stamp;
@@ -30,6 +33,8 @@ pub(crate) struct Enrich {
     /// Registers of machines, and of people: CSV files.
     pub(crate) assets: Vec<PathBuf>,
     pub(crate) identities: Vec<PathBuf>,
+    /// Registers that are pulled, and read as soon as they came.
+    pub(crate) directories: Vec<Directory>,
     /// The narrowest networks first.
     pub(crate) zones: Vec<(IpNet, Arc<str>)>,
 }
@@ -40,6 +45,8 @@ pub(crate) struct Enricher(Option<Arc<Held>>);
 
 struct Held {
     enrich: Enrich,
+    /// Where the registers lie that were pulled.
+    pulled: PathBuf,
     /// The files before they were first read.
     read: Vec<Stamp>,
     lookups: RwLock<Arc<Lookups>>,
@@ -82,18 +89,20 @@ impl Side {
 }
 
 impl Enrich {
-    /// The files that are read.
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.places.iter().chain(&self.assets).chain(&self.identities)
+    /// The files that are read, at last those that were pulled.
+    fn files(&self, pulled: &Path) -> impl Iterator<Item = PathBuf> {
+        let written = self.places.iter().chain(&self.assets).chain(&self.identities);
+        written.cloned().chain(self.directories.iter().map(|one| one.file(pulled)))
     }
 
-    fn open(&self, table: &FieldTable) -> anyhow::Result<Lookups> {
+    fn open(&self, pulled: &Path, table: &FieldTable) -> anyhow::Result<Lookups> {
         let places = self.places.iter().map(|path| Places::read(path)).collect::<Result<_, _>>()?;
         let of = |kind: Kind, paths: &[PathBuf]| -> anyhow::Result<Vec<Register>> {
             paths.iter().map(|path| Register::read(kind, path, table)).collect()
         };
         let mut registers = of(Kind::Assets, &self.assets)?;
         registers.extend(of(Kind::Identities, &self.identities)?);
+        registers.extend(self.directories.iter().filter_map(|one| one.register(pulled, table)));
         let sides = [
             Side::new("source", ecs::SOURCE_IP, ecs::SOURCE_GEO_COUNTRY_ISO_CODE, table),
             Side::new(
@@ -108,14 +117,16 @@ impl Enrich {
 }
 
 impl Enricher {
-    /// Reads the databases and registers whole. The error names the file and, of a register, the line.
-    pub(crate) fn open(enrich: &Enrich, table: &FieldTable) -> anyhow::Result<Self> {
+    /// Reads the databases and registers whole, and what was pulled into the folder of the data. The error names the file
+    /// and, of a register, the line.
+    pub(crate) fn open(enrich: &Enrich, data: &Path, table: &FieldTable) -> anyhow::Result<Self> {
         if *enrich == Enrich::default() {
             return Ok(Self::default());
         }
-        let (enrich, read) = (enrich.clone(), watch::stamps(enrich));
-        let lookups = RwLock::new(Arc::new(enrich.open(table)?));
-        Ok(Self(Some(Arc::new(Held { enrich, read, lookups }))))
+        let pulled = directory::folder(data);
+        let (enrich, read) = (enrich.clone(), watch::stamps(enrich, &pulled));
+        let lookups = RwLock::new(Arc::new(enrich.open(&pulled, table)?));
+        Ok(Self(Some(Arc::new(Held { enrich, pulled, read, lookups }))))
     }
 
     /// Adds to events what is known of those in them. What they say themselves stays.
@@ -168,7 +179,8 @@ mod tests {
         let below = |path: PathBuf| path;
         let enrich = check(raw, &below).map_err(|error| error.to_string())?;
         let table = Arc::new(FieldTable::new());
-        let enricher = Enricher::open(&enrich, &table).map_err(|error| error.to_string())?;
+        let data = Path::new("/nowhere");
+        let enricher = Enricher::open(&enrich, data, &table).map_err(|error| error.to_string())?;
         let header = Header::new("s".into(), Timestamp(0), Shape::Ecs, "d".into());
         let mut parser = Parser::new(Arc::clone(&table));
         let mut event = ParsedEvent::parse(header, event.to_owned().into(), &mut parser).unwrap();

@@ -47,8 +47,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // What ldap3 warns of is told with its mend, once.
     let filter = EnvFilter::try_from_env("CUSTOS_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,custos=info,tantivy=error"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,custos=info,tantivy=error,ldap3=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
     match arguments.run() {

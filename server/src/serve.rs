@@ -353,7 +353,10 @@ fn start_enricher(
     opened: &Opened,
     tasks: &mut Tasks,
 ) -> Result<Enricher, Failure> {
-    let enricher = Enricher::open(config, &opened.table).map_err(Failure::usage)?;
+    let data = opened.folder.path();
+    let enricher = Enricher::open(config, data, &opened.table).map_err(Failure::usage)?;
+    let directories = enrich::keep(config.directories.clone(), data.to_owned(), tasks.stop());
+    tasks.spawn("directories", directories);
     let table = Arc::clone(&opened.table);
     tasks.spawn("enrich", enrich::watch(enricher.clone(), table, tasks.stop()));
     Ok(enricher)

@@ -16,6 +16,7 @@ pub mod kafka_secured;
 pub mod process;
 pub mod s3;
 pub mod server;
+pub mod slapd;
 pub mod snippets;
 pub mod stand_in;
 pub mod totals;

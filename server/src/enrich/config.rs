@@ -1,6 +1,9 @@
 //! `[enrich]` of the configuration: what is looked up of those in events.
 
-use super::Enrich;
+use super::{
+    Enrich,
+    directory::{self, RawDirectory},
+};
 use anyhow::bail;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -18,6 +21,8 @@ pub(crate) struct RawEnrich {
     assets: Vec<PathBuf>,
     #[serde(default)]
     identities: Vec<PathBuf>,
+    #[serde(default)]
+    directory: Vec<RawDirectory>,
     #[serde(default)]
     zone: Vec<RawZone>,
 }
@@ -54,5 +59,6 @@ pub(crate) fn check(raw: RawEnrich, below: &dyn Fn(PathBuf) -> PathBuf) -> anyho
     zones.sort_by_key(|(net, _)| (std::cmp::Reverse(net.prefix_len()), *net));
     let paths = |written: Vec<PathBuf>| written.into_iter().map(below).collect();
     let (places, assets) = (paths(raw.places), paths(raw.assets));
-    Ok(Enrich { places, assets, identities: paths(raw.identities), zones })
+    let directories = directory::check(raw.directory, below)?;
+    Ok(Enrich { places, assets, identities: paths(raw.identities), directories, zones })
 }

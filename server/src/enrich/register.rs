@@ -4,6 +4,7 @@ use super::Additions;
 use anyhow::{Context as _, bail, ensure};
 use custos_event::{FieldId, FieldTable, ValueRef, ecs};
 use ipnet::IpNet;
+use serde::Deserialize;
 use std::{
     borrow::Cow,
     collections::{HashMap, hash_map::Entry},
@@ -12,21 +13,22 @@ use std::{
 };
 
 /// 200,000 people or machines at some 300 bytes each are 60 MB.
-const ROWS_MAX: usize = 200_000;
+pub(super) const ROWS_MAX: usize = 200_000;
 /// Each network costs a comparison for each address that no row names: at 2 ns some 2 µs.
-const NETWORKS_MAX: usize = 1_000;
+pub(super) const NETWORKS_MAX: usize = 1_000;
 const COLUMNS_MAX: usize = 32;
-const VALUE_BYTES_MAX: usize = 256;
+pub(super) const VALUE_BYTES_MAX: usize = 256;
 
 /// What a register is of, which says by what its rows are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     Assets,
     Identities,
 }
 
 impl Kind {
-    fn keys(self) -> &'static [&'static str] {
+    pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Assets => &["ip", "hostname"],
             Self::Identities => &["user", "email", "id"],
@@ -70,10 +72,10 @@ impl Register {
         Self::parse(kind, text, table).with_context(told)
     }
 
-    fn parse(kind: Kind, text: &[u8], table: &FieldTable) -> anyhow::Result<Self> {
+    pub(super) fn parse(kind: Kind, text: &[u8], table: &FieldTable) -> anyhow::Result<Self> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
         let columns: Vec<String> = reader.headers()?.iter().map(str::to_lowercase).collect();
-        check_columns(kind, &columns)?;
+        check_columns(kind, &columns).context("line 1")?;
         let mut register = Self {
             rows: Vec::new(),
             addresses: HashMap::new(),
@@ -127,8 +129,7 @@ impl Register {
     /// Says that `key` finds row `nth`.
     fn key(&mut self, column: &str, key: &str, nth: usize, lines: &[u64]) -> anyhow::Result<()> {
         let before = if column == "ip" {
-            let Ok(net) = key.parse::<IpNet>().or_else(|_| key.parse::<IpAddr>().map(IpNet::from))
-            else {
+            let Some(net) = network(key) else {
                 bail!("ip: '{key}' is no address or network, as in 10.20.0.7 or 10.20.0.0/16");
             };
             if net.prefix_len() == net.max_prefix_len() {
@@ -188,6 +189,11 @@ impl Register {
     }
 }
 
+/// A network, or an address as the network that holds it alone.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok())
+}
+
 /// The line of a record, whose position is the end of the one before: empty lines come between.
 fn line_of(text: &[u8], at: &csv::Position) -> u64 {
     let from = usize::try_from(at.byte()).ok().and_then(|byte| text.get(byte..));
@@ -206,19 +212,19 @@ fn taken<K>(entry: Entry<'_, K, usize>, nth: usize) -> Option<usize> {
     }
 }
 
-fn check_columns(kind: Kind, columns: &[String]) -> anyhow::Result<()> {
+pub(super) fn check_columns(kind: Kind, columns: &[String]) -> anyhow::Result<()> {
     ensure!(columns.len() <= COLUMNS_MAX, "{} columns; at most {COLUMNS_MAX}", columns.len());
     for (nth, name) in columns.iter().enumerate() {
         let fits = name.len() <= 40
             && name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        ensure!(fits, "line 1: '{name}' is no name of a column, as in owner or cost_centre");
-        ensure!(!columns[..nth].contains(name), "line 1: two columns are called '{name}'");
+        ensure!(fits, "'{name}' is no name of a column, as in owner or cost_centre");
+        ensure!(!columns[..nth].contains(name), "two columns are called '{name}'");
     }
     let keys = kind.keys();
     ensure!(
         columns.iter().any(|column| keys.contains(&column.as_str())),
-        "line 1: none of the columns {} is there, so that nothing finds a row",
+        "none of the columns {} is there, so that nothing finds a row",
         keys.join(", ")
     );
     Ok(())

@@ -3,6 +3,7 @@
 use super::{Enrich, Enricher, Held};
 use custos_event::FieldTable;
 use std::{
+    path::Path,
     sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// How often the files are looked at. One that changed is read when it stayed the same for two looks, so that none is
-/// read half written.
+/// read half written; what was pulled is put in place as one step, and read at once.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// What tells one state of a file from another; nothing where it is not there.
@@ -46,11 +47,12 @@ fn once(
     table: &FieldTable,
     (read, seen): (Vec<Stamp>, Vec<Stamp>),
 ) -> (Vec<Stamp>, Vec<Stamp>) {
-    let now = stamps(&held.enrich);
-    if now != seen || now == read {
+    let now = stamps(&held.enrich, &held.pulled);
+    let written = now.len() - held.enrich.directories.len();
+    if now[..written] != seen[..written] || now == read {
         return (read, now);
     }
-    let outdated = match held.enrich.open(table) {
+    let outdated = match held.enrich.open(&held.pulled, table) {
         Ok(lookups) => {
             *held.lookups.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(lookups);
             info!("databases and registers were read anew");
@@ -66,9 +68,9 @@ fn once(
     (now.clone(), now)
 }
 
-pub(super) fn stamps(enrich: &Enrich) -> Vec<Stamp> {
+pub(super) fn stamps(enrich: &Enrich, pulled: &Path) -> Vec<Stamp> {
     let stamp = |found: std::fs::Metadata| Some((found.modified().ok()?, found.len()));
-    enrich.files().map(|path| path.metadata().ok().and_then(stamp)).collect()
+    enrich.files(pulled).map(|path| path.metadata().ok().and_then(stamp)).collect()
 }
 
 #[cfg(test)]
@@ -96,7 +98,7 @@ mod tests {
         write("10.1.1.1,ops\n");
         let enrich = Enrich { assets: vec![path.clone()], ..Enrich::default() };
         let table = Arc::new(FieldTable::new());
-        let enricher = Enricher::open(&enrich, &table).unwrap();
+        let enricher = Enricher::open(&enrich, dir.path(), &table).unwrap();
         let held = Arc::clone(enricher.0.as_ref().unwrap());
         let mut state = (held.read.clone(), held.read.clone());
         let mut look = || state = once(&held, &table, state.clone());
@@ -118,5 +120,30 @@ mod tests {
         look();
         look();
         assert_eq!(owner(&enricher, &table), "board");
+    }
+
+    #[test]
+    fn a_register_that_was_pulled_is_read_as_soon_as_it_comes_and_missed_by_nobody_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let written = "[[directory]]\nname = \"machines\"\nkind = \"assets\"\nurl = \"ldaps://d\"\n\
+                       base = \"dc=d\"\ncolumns = { ip = \"ipHostNumber\", owner = \"owner\" }";
+        let enrich = super::super::check(toml::from_str(written).unwrap(), &|path| path).unwrap();
+        let table = Arc::new(FieldTable::new());
+        let enricher = Enricher::open(&enrich, dir.path(), &table).unwrap();
+        let held = Arc::clone(enricher.0.as_ref().unwrap());
+        let mut state = (held.read.clone(), held.read.clone());
+        let mut look = || state = once(&held, &table, state.clone());
+        look();
+        assert_eq!(owner(&enricher, &table), "nobody");
+        let pulled = dir.path().join("directory/machines.csv");
+        std::fs::create_dir(dir.path().join("directory")).unwrap();
+        std::fs::write(&pulled, "ip,owner\n10.1.1.1,ops\n").unwrap();
+        look();
+        assert_eq!(owner(&enricher, &table), "ops");
+        let again = Enricher::open(&enrich, dir.path(), &table).unwrap();
+        assert_eq!(owner(&again, &table), "ops", "after a restart");
+        std::fs::write(&pulled, "owner\nnonsense\n").unwrap();
+        let again = Enricher::open(&enrich, dir.path(), &table).unwrap();
+        assert_eq!(owner(&again, &table), "nobody", "a server starts with what it cannot read");
     }
 }
