@@ -5,6 +5,9 @@
 //! gap: a message that is refused stops it, and those behind it are not sent before it. Such a client is of no use
 //! any more, and the next attempt makes a new one.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     config::{ConfigError, with_properties},
     let_go, now,
