@@ -172,6 +172,8 @@ pub enum Fact {
     SourceSilent { source: String, last_seen: Timestamp, after_secs: u64 },
     /// It was heard again.
     SourceHeard { source: String },
+    /// From here on facts are published to a topic of a Kafka cluster, those at `from` first.
+    PublishingBegun { what: Publication, topic: String, from: Seq },
     /// Somebody searched events.
     Searched { query: String, results: u64 },
     /// Somebody opened one event.
@@ -265,6 +267,16 @@ pub enum Fact {
     },
     /// Somebody looked at the sealed values of one event in clear, for this reason.
     FieldRevealed { position: Position, field: String, reason: String },
+}
+
+/// What a topic is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Publication {
+    /// Each alert that is raised.
+    Alerts,
+    /// Every fact of the journal.
+    Facts,
 }
 
 /// What a rule remembers of a value, or of somebody whose values it minds.
@@ -430,6 +442,7 @@ mod tests {
             "intake_resumed",
             "logs_verified",
             "master_key_rotated",
+            "publishing_begun",
             "range_quarantined",
             "rule_moved",
             "rules_read",

@@ -39,7 +39,9 @@ pub use commit::{Append, Commit, Committed, Entry, ProducerEntry, SourceRange};
 pub use decide::Decider;
 pub use ends::Ends;
 pub use erasure::{Erasure, ErasureCommand, ErasureEvent, ErasureRejection, ErasureStage};
-pub use fact::{Actor, Alert, Counted, Entity, EntityKind, Envelope, Fact, Matched, Sighting};
+pub use fact::{
+    Actor, Alert, Counted, Entity, EntityKind, Envelope, Fact, Matched, Publication, Sighting,
+};
 pub use field::{FieldId, FieldTable};
 pub use id::{
     AlertId, CommitNo, Cursor, LogId, Partition, Position, RuleId, RulesetHash, Seq, ValueKey,

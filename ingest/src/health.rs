@@ -1,4 +1,5 @@
-//! How each system is that Custos asks by itself, a customer system or a Kafka cluster: for people, never for decisions.
+//! How each system is that Custos connects to by itself, a customer system or a Kafka cluster: for people, never for
+//! decisions.
 
 use custos_event::Timestamp;
 use std::{
@@ -20,12 +21,14 @@ pub struct Ailment {
 /// One connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// `zoho`, `fxiaoke`, `kafka`.
+    /// `zoho`, `fxiaoke`, `kafka`, `kafka-publish`.
     pub system: &'static str,
     /// Everything before this time is stored; none before the first round, and where offsets are counted instead.
     pub read_up_to: Option<Timestamp>,
     /// When it was last read without trouble.
     pub read_at: Option<Timestamp>,
+    /// What is still to be published to it, where that is what it is for.
+    pub behind: Option<u64>,
     pub ailment: Option<Ailment>,
 }
 
@@ -43,7 +46,8 @@ impl Health {
     }
 
     pub(crate) fn begin(&self, source: &Arc<str>, system: &'static str) {
-        let new = Condition { system, read_up_to: None, read_at: None, ailment: None };
+        let new =
+            Condition { system, read_up_to: None, read_at: None, behind: None, ailment: None };
         self.lock().insert(Arc::clone(source), new);
     }
 
@@ -51,6 +55,12 @@ impl Health {
     pub(crate) fn note_read(&self, source: &Arc<str>, up_to: Timestamp, now: Timestamp) {
         if let Some(one) = self.lock().get_mut(source) {
             (one.read_up_to, one.read_at) = (Some(up_to), Some(now));
+        }
+    }
+
+    pub(crate) fn note_behind(&self, source: &Arc<str>, facts: u64) {
+        if let Some(one) = self.lock().get_mut(source) {
+            one.behind = Some(facts);
         }
     }
 

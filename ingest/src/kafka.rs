@@ -1,4 +1,5 @@
-//! Reads Kafka exactly once (RELIABILITY §2): the offsets stand in our own log, in the frame of the events.
+//! Reads Kafka exactly once (RELIABILITY §2): the offsets stand in our own log, in the frame of the events. And
+//! sends to it what others are to know ([`producer`]).
 //!
 //! One thread polls ([`Consumer::run`]); [`session`] is its membership in the group; [`place`] decides
 //! where each partition goes on and notices other bytes, gaps and repeats; [`gather`] makes batches;
@@ -10,6 +11,7 @@ mod flight;
 mod gather;
 mod lag;
 mod place;
+mod producer;
 mod security;
 mod session;
 mod shown;
@@ -18,8 +20,9 @@ mod tests;
 mod topics;
 mod trouble;
 
-pub use config::{ConsumerConfig, Start};
+pub use config::{ConfigError, ConsumerConfig, Start};
 pub use lag::Lags;
+pub use producer::{Ended, Outgoing, Producer, ProducerConfig};
 pub use security::{Account, Mechanism, Security, Tls};
 pub use shown::Shown;
 pub use topics::ByTopic;
@@ -74,20 +77,9 @@ const ASKED_TOLD: u32 = 15;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
-    #[error("kafka.topics is empty: name at least one topic, or a pattern that begins with ^")]
-    NoTopics,
-    #[error("kafka.properties.{0} is set by Custos itself; remove it")]
-    ReservedProperty(String),
-    #[error(
-        "kafka.properties.{property} has a setting of its own; remove it, and set [kafka] {setting}"
-    )]
-    OwnSetting { property: String, setting: &'static str },
-    #[error(
-        "kafka.properties.{0} would put a secret into the configuration; remove it, and set [kafka] user and \
-         password_file, or certificate and key"
-    )]
-    SecretProperty(String),
-    #[error("the Kafka client refuses its configuration; correct kafka.properties")]
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot make a Kafka client")]
     Client(#[source] KafkaError),
     #[error("cannot subscribe to {topics:?}; correct kafka.topics")]
     Subscribe {
@@ -129,7 +121,7 @@ impl<I: Intake> Consumer<I> {
         shown: Shown,
     ) -> Result<Self, ConsumerError> {
         let client = config.client()?;
-        client.create_native_config().map_err(ConsumerError::Client)?;
+        client.create_native_config().map_err(ConfigError::Client)?;
         let sources = Arc::clone(&intake);
         let stored = Box::new(move || sources.sources());
         let routes = Arc::clone(&intake);
@@ -210,7 +202,11 @@ impl<I: Intake> Consumer<I> {
             tracing::warn!("events read from Kafka were not stored; they are read again");
         }
         consumer.context().show_progress(&consumer, CommitMode::Sync);
-        leave(consumer);
+        if !let_go(consumer, STOP_LEAVE_LIMIT) {
+            tracing::warn!(
+                "Kafka group was not left in time; it will notice by its session timeout"
+            );
+        }
         flight.clear_pause();
         ended
     }
@@ -236,17 +232,15 @@ pub(crate) fn pause(time: Duration, shutdown: &CancellationToken) -> bool {
     !shutdown.is_cancelled()
 }
 
-/// Leaves the group. librdkafka may wait for a broker that is gone, so another thread does it, and is
-/// left behind when it takes too long.
-fn leave(consumer: Arc<BaseConsumer<Session>>) {
-    let (done, left) = mpsc::sync_channel(1);
+/// Closes a client. librdkafka may wait for a broker that is gone, so another thread does it, and is left behind when
+/// it takes longer than `limit`: false.
+fn let_go<C: Send + 'static>(client: C, limit: Duration) -> bool {
+    let (done, gone) = mpsc::sync_channel(1);
     let leaving = thread::Builder::new().name("kafka-leave".into()).spawn(move || {
-        drop(consumer);
+        drop(client);
         done.send(()).ok();
     });
-    if leaving.is_err() || left.recv_timeout(STOP_LEAVE_LIMIT).is_err() {
-        tracing::warn!("Kafka group was not left in time; it will notice by its session timeout");
-    }
+    leaving.is_ok() && gone.recv_timeout(limit).is_ok()
 }
 
 fn now() -> Instant {

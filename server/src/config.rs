@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) listener: Option<listener::Listener>,
     pub(crate) kafka: Option<kafka::Kafka>,
+    /// Topics that are told of alerts and facts.
+    pub(crate) publish: Option<kafka::publish::Publish>,
     /// Sockets that shippers write to.
     pub(crate) intakes: Vec<intake::Intake>,
     /// Customer systems that are asked for what was done in them.
@@ -109,20 +111,20 @@ impl Config {
         let folders: Vec<_> = raw.mappings.folders.into_iter().map(&below).collect();
         let mappings = crate::mappingfiles::read(&folders).context("section [mappings]")?;
         let witnessing = crate::witness::config::check(raw.witness, &raw.witnessed, mail, &below)?;
+        let listener = raw
+            .listener
+            .map(|raw| listener::check(raw, &mappings, &below))
+            .transpose()
+            .context("section [listener]")?;
+        let (kafka, publish) = check_kafka(raw.kafka, listener.as_ref(), &mappings, &below)
+            .context("section [kafka]")?;
         Ok(Self {
             data: raw.data.map(below),
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
             http: raw.http.as_ref().map(check_http).transpose()?,
-            listener: raw
-                .listener
-                .map(|raw| listener::check(raw, &mappings, &below))
-                .transpose()
-                .context("section [listener]")?,
-            kafka: raw
-                .kafka
-                .map(|raw| kafka::check(raw, &mappings, &below))
-                .transpose()
-                .context("section [kafka]")?,
+            listener,
+            kafka,
+            publish,
             intakes: intake::check(raw.intake, &mappings, &below)?,
             crm: crm::check(raw.crm, &below)?,
             silence: raw.sources.check().context("section [sources]")?,
@@ -171,6 +173,22 @@ fn check_http(raw: &raw::Http) -> anyhow::Result<SocketAddr> {
 
 /// Each path costs a comparison for each value of an event.
 const PERSONAL_PATHS_MAX: usize = 64;
+
+fn check_kafka(
+    raw: Option<raw::Kafka>,
+    listener: Option<&listener::Listener>,
+    mappings: &Mappings,
+    below: &impl Fn(PathBuf) -> PathBuf,
+) -> anyhow::Result<(Option<kafka::Kafka>, Option<kafka::publish::Publish>)> {
+    let Some(raw) = raw else { return Ok((None, None)) };
+    let (kafka, publish) = kafka::check(raw, mappings, below)?;
+    if let (Some(publish), Some(listener)) = (&publish, listener) {
+        publish
+            .refuse_listener(listener.listen, listener.advertised.as_ref())
+            .context("publish")?;
+    }
+    Ok((kafka, publish))
+}
 
 /// The standard fields; a section of its own replaces those of its type of source.
 fn check_protect(raw: raw::Protect, mappings: &Mappings) -> anyhow::Result<Protect> {

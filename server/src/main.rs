@@ -21,6 +21,7 @@ mod output;
 mod pipeline;
 mod privacy;
 mod projection;
+mod publish;
 mod remote;
 mod respond;
 mod room;

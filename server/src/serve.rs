@@ -14,6 +14,7 @@ use crate::{
     pipeline::{follow::follow, intake::StoreIntake, rulebook::Registrar},
     privacy::cases::Cases,
     projection::{follower::Views, past::Past},
+    publish,
     respond::{Desk, Reads, config::Respond, evidence::Searcher, playbooks, runner::Runner},
     room, rulefiles, silence,
     sourcebook::SourceBook,
@@ -118,10 +119,11 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
         started.listener = Some(address);
     }
     if let Some(kafka) = config.kafka {
-        ready.push(format!("reads kafka {}", kafka.brokers));
+        ready.push(format!("reads kafka {}", kafka.reach.brokers));
         let shown = Shown::new(Arc::clone(&inlets.lags), Arc::clone(&inlets.crm));
         start_consumer(kafka, &intake, &opened, shown, tasks)?;
     }
+    ready.extend(publish::start(config.publish.as_ref(), &opened, &inlets.crm, tasks)?);
     for port in &config.intakes {
         let address = start_intake(port, &intake, (&opened, &book), tasks).await?;
         ready.push(format!("{} {address}", port.source()));

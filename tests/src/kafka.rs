@@ -13,9 +13,11 @@ use rdkafka::{
     client::DefaultClientContext,
     config::FromClientConfig,
     consumer::{BaseConsumer, Consumer},
+    message::{BorrowedMessage, Headers as _},
     metadata::MetadataTopic,
 };
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fmt::Write as _,
     fs,
@@ -74,7 +76,9 @@ pub struct More {
 pub struct Stored {
     pub partition: i32,
     pub offset: i64,
+    pub key: Vec<u8>,
     pub value: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A Kafka node. It ends with this value.
@@ -167,8 +171,19 @@ impl Kafka {
 
     /// Makes a topic and waits until its partitions have a leader.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// The same with settings of the topic's own.
+    pub fn create_topic_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = AdminClient::from_config(&self.client())?;
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         let options = AdminOptions::new().operation_timeout(Some(REQUEST_LIMIT));
         let done = tokio::runtime::Builder::new_current_thread()
             .build()?
@@ -231,11 +246,19 @@ impl Kafka {
             found.push(Stored {
                 partition: message.partition(),
                 offset: message.offset(),
+                key: message.key().unwrap_or_default().to_vec(),
                 value: message.payload().unwrap_or_default().to_vec(),
+                headers: headers(&message),
             });
         }
         Ok(found)
     }
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> BTreeMap<String, String> {
+    let all = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into();
+    all.map(|header| (header.key.to_owned(), text(header.value))).collect()
 }
 
 impl Libs {

@@ -10,6 +10,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -320,18 +321,26 @@ fn kafka_producers_log_in_over_tls_and_write_only_their_topics() -> Result<()> {
     ensure!(node.metric("custos_listener_login_failed_total")? >= 1.0);
     ensure!(!node.shown().contains("long secret"), "the password is told");
     balanced(&api, &[("listener:auth", 301, 0)])?;
-
-    // With client_ca, and nobody who logs in, a certificate opens the door, and nothing else does.
-    let (users, _) = config.split_once("[[listener.users]]").context("no users")?;
-    let mutual = format!("client_ca = \"{}\"\n", folder.path().join("ca.pem").display());
-    let config = users.replacen("[listener]\n", &format!("[listener]\n{mutual}"), 1);
     node.stop()?;
-    let second = tempfile::tempdir()?;
-    let mut node = Node::start(second.path(), http, &config)?;
+    a_certificate_alone_opens_the_door(folder.path(), http, &config, &kcat)
+}
+
+/// With `client_ca`, and nobody who logs in; and nothing else does.
+fn a_certificate_alone_opens_the_door(
+    files: &Path,
+    http: u16,
+    config: &str,
+    kcat: &str,
+) -> Result<()> {
+    let (users, _) = config.split_once("[[listener.users]]").context("no users")?;
+    let mutual = format!("client_ca = \"{}\"\n", files.join("ca.pem").display());
+    let config = users.replacen("[listener]\n", &format!("[listener]\n{mutual}"), 1);
+    let folder = tempfile::tempdir()?;
+    let mut node = Node::start(folder.path(), http, &config)?;
     let kcat = kcat.replace("SASL_SSL", "SSL -X message.timeout.ms=5000");
     let (kcat, _) = kcat.split_once("-X sasl.mechanisms").context("no mechanism")?;
     let kcat = kcat.trim_end().trim_end_matches('\\');
-    let own = folder.path().join("client");
+    let own = files.join("client");
     let shown =
         format!("-X ssl.certificate.location={0}.pem -X ssl.key.location={0}.key", own.display());
     for (more, opens) in [(&*shown, true), ("", false)] {

@@ -1,13 +1,31 @@
 //! What an operator decides about reading Kafka, and the client properties that are not theirs to set.
 
 use super::{
-    ConsumerError, anew,
+    anew,
     security::{Security, refuse_own},
     topics::ByTopic,
 };
 use custos_event::Timestamp;
-use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
 use std::{collections::BTreeMap, time::Duration};
+
+/// A client that cannot be configured so.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("topics is empty: name at least one topic, or a pattern that begins with ^")]
+    NoTopics,
+    #[error("properties.{0} is set by Custos itself; remove it")]
+    ReservedProperty(String),
+    #[error("properties.{property} has a setting of its own; remove it, and set {setting}")]
+    OwnSetting { property: String, setting: &'static str },
+    #[error(
+        "properties.{0} would put a secret into the configuration; remove it, and set user and password_file, or \
+         certificate and key"
+    )]
+    SecretProperty(String),
+    #[error("the Kafka client refuses its configuration; correct properties")]
+    Client(#[source] KafkaError),
+}
 
 /// Where a partition is begun that was never read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,28 +123,15 @@ const DEFAULTS: [(&str, &str); 3] = [
 
 impl ConsumerConfig {
     /// Whether librdkafka takes the properties; reads no file and connects to nothing.
-    pub fn check_properties(&self) -> Result<(), ConsumerError> {
-        self.client()?.create_native_config().map(drop).map_err(ConsumerError::Client)
+    pub fn check_properties(&self) -> Result<(), ConfigError> {
+        self.client()?.create_native_config().map(drop).map_err(ConfigError::Client)
     }
 
-    pub(crate) fn client(&self) -> Result<ClientConfig, ConsumerError> {
+    pub(crate) fn client(&self) -> Result<ClientConfig, ConfigError> {
         if self.topics.is_empty() {
-            return Err(ConsumerError::NoTopics);
+            return Err(ConfigError::NoTopics);
         }
-        let mut client = ClientConfig::new();
-        for (name, value) in DEFAULTS {
-            client.set(name, value);
-        }
-        for (name, value) in &self.properties {
-            refuse_own(name)?;
-            if FIXED.iter().any(|(fixed, _)| fixed == name) {
-                return Err(ConsumerError::ReservedProperty(name.clone()));
-            }
-            client.set(name, value);
-        }
-        for (name, value) in FIXED {
-            client.set(name, value);
-        }
+        let mut client = with_properties(&DEFAULTS, &self.properties, &FIXED)?;
         let debug = client.get("debug").map(|own| format!("{own},{}", anew::DEBUG));
         client.set("debug", debug.as_deref().unwrap_or(anew::DEBUG));
         client.set_log_level(RDKafkaLogLevel::Debug);
@@ -137,6 +142,29 @@ impl ConsumerConfig {
         }
         Ok(client)
     }
+}
+
+/// What is given, over what holds without it; nothing of what is fixed.
+pub(crate) fn with_properties(
+    defaults: &[(&str, &str)],
+    given: &BTreeMap<String, String>,
+    fixed: &[(&str, &str)],
+) -> Result<ClientConfig, ConfigError> {
+    let mut client = ClientConfig::new();
+    for (name, value) in defaults {
+        client.set(*name, *value);
+    }
+    for (name, value) in given {
+        refuse_own(name)?;
+        if fixed.iter().any(|(fixed, _)| fixed == name) {
+            return Err(ConfigError::ReservedProperty(name.clone()));
+        }
+        client.set(name, value);
+    }
+    for (name, value) in fixed {
+        client.set(*name, *value);
+    }
+    Ok(client)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How the cluster is reached: over TLS, and with a name and a password. What is said here stands nowhere else.
 
-use super::ConsumerError;
+use super::ConfigError;
 use custos_event::Private;
 use rdkafka::ClientConfig;
 use std::path::PathBuf;
@@ -77,11 +77,11 @@ const SECRET: [&str; 5] = ["password", "secret", "passphrase", "private.key", ".
 
 /// Refuses a property that has a setting of its own: a secret would stand in the configuration, anything else
 /// would be said twice.
-pub(crate) fn refuse_own(property: &str) -> Result<(), ConsumerError> {
+pub(crate) fn refuse_own(property: &str) -> Result<(), ConfigError> {
     match OWN.iter().find(|(name, _)| *name == property) {
-        Some((_, setting)) => Err(ConsumerError::OwnSetting { property: property.into(), setting }),
+        Some((_, setting)) => Err(ConfigError::OwnSetting { property: property.into(), setting }),
         None if SECRET.iter().any(|part| property.contains(part)) => {
-            Err(ConsumerError::SecretProperty(property.into()))
+            Err(ConfigError::SecretProperty(property.into()))
         }
         None => Ok(()),
     }
@@ -148,8 +148,7 @@ mod tests {
 
     #[test]
     fn a_secret_among_the_properties_is_refused_with_where_it_belongs() {
-        for (property, setting) in
-            [("sasl.password", "password_file"), ("ssl.key.pem", "[kafka] key")]
+        for (property, setting) in [("sasl.password", "password_file"), ("ssl.key.pem", "set key")]
         {
             let error = refuse_own(property).unwrap_err().to_string();
             assert!(error.contains(property) && error.contains(setting), "{error}");

@@ -8,7 +8,7 @@ use super::{
     place::{Marks, Named, Place, Resumed, Seen},
     shown::Shown,
     topics::ByTopic,
-    trouble::{self, About, Trouble},
+    trouble::{self, About, Trouble, Way},
 };
 use crate::{
     decoding::{Decode, Decoders},
@@ -392,26 +392,31 @@ impl ConsumerContext for Session {
     }
 }
 
+/// What a client has to say, in Custos' own log.
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::debug!(facility, message, "librdkafka");
+        }
+    }
+}
+
 impl ClientContext for Session {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.made_anew.note(facility, message);
-        if let Some(trouble) = trouble::of_line(facility, message) {
+        if let Some(trouble) = trouble::of_line(facility, message, Way::Reads) {
             self.note_ill(&trouble);
         }
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "librdkafka"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::debug!(facility, message, "librdkafka");
-            }
-        }
+        log_line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let Some(trouble) = trouble::of(&error, reason) else {
+        let Some(trouble) = trouble::of(&error, reason, Way::Reads) else {
             tracing::warn!(%error, reason, "Kafka connection");
             return;
         };

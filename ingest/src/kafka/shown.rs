@@ -1,4 +1,4 @@
-//! How the consumer is, for the page of Sources: how far behind, and what is wrong.
+//! How the consumer or a producer is, for the page of Sources: how far behind, and what is wrong.
 
 use super::{
     lag::Lags,
@@ -14,15 +14,25 @@ use std::sync::{
 /// librdkafka tries again within `reconnect.backoff.max.ms`, 10 s.
 const AGAIN_SECS: i64 = 10;
 
-/// The name among what Custos asks.
+/// The consumer's name among what Custos connects to; its system too.
 const NAME: &str = "kafka";
+/// The system of who publishes.
+const PUBLISH: &str = "kafka-publish";
 
 /// Who is told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Shown {
     pub(crate) lags: Arc<Lags>,
     health: Arc<Health>,
+    name: Arc<str>,
+    system: &'static str,
     ill: Arc<Ill>,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self::new(Arc::default(), Arc::default())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,11 +43,22 @@ struct Ill {
 
 impl Shown {
     pub fn new(lags: Arc<Lags>, health: Arc<Health>) -> Self {
-        Self { lags, health, ill: Arc::default() }
+        Self { lags, health, name: NAME.into(), system: NAME, ill: Arc::default() }
+    }
+
+    /// Of who publishes to `topic`.
+    pub fn publishing(topic: &str, health: Arc<Health>) -> Self {
+        let (name, system) = (format!("kafka.publish:{topic}").into(), PUBLISH);
+        Self { lags: Arc::default(), health, name, system, ill: Arc::default() }
     }
 
     pub(crate) fn begin(&self) {
-        self.health.begin(&NAME.into(), NAME);
+        self.health.begin(&self.name, self.system);
+    }
+
+    /// How many facts are still to be published.
+    pub fn note_behind(&self, facts: u64) {
+        self.health.note_behind(&self.name, facts);
     }
 
     /// True where it is another trouble than before. That nothing answers does not hide why: librdkafka says
@@ -53,7 +74,7 @@ impl Shown {
                 != (trouble.kind, trouble.about, trouble.summary)
         });
         let times = (now, now.plus_secs(AGAIN_SECS));
-        self.health.note_ill(&NAME.into(), trouble.kind, trouble.text.clone(), times);
+        self.health.note_ill(&self.name, trouble.kind, trouble.text.clone(), times);
         *known = Some(trouble.clone());
         self.ill.any.store(true, Ordering::Release);
         is_new
@@ -65,12 +86,12 @@ impl Shown {
             return;
         }
         let mut known = self.ill.now.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who gets records is connected.
+        // Who gets records, or whose are taken, is connected.
         if about == About::Topics || known.as_ref().is_some_and(|known| known.about == about) {
             *known = None;
             self.ill.any.store(false, Ordering::Release);
-            self.health.note_well(&NAME.into());
-            tracing::info!("Kafka is read again");
+            self.health.note_well(&self.name);
+            tracing::info!(of = &*self.name, "Kafka is well again");
         }
     }
 }

@@ -1,13 +1,54 @@
-//! What keeps Custos from reading the cluster, in words that say what to do about it.
+//! What keeps Custos from reading the cluster, or from publishing to it, in words that say what to do about it.
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+
+/// What Custos does with the topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Reads,
+    /// To a cluster that this section of the configuration names.
+    Publishes(&'static str),
+}
+
+impl Way {
+    fn lacks(self) -> &'static str {
+        match self {
+            Self::Reads => {
+                "give this user Read and Describe on the topics and Read on the group (kafka-acls)"
+            }
+            Self::Publishes(_) => {
+                "give this user Write and Describe on the topic (kafka-acls), and IdempotentWrite on the cluster where \
+                 brokers are older than 2.8"
+            }
+        }
+    }
+
+    fn unknown(self) -> &'static str {
+        match self {
+            Self::Reads => {
+                "correct [kafka] topics, or let this user Describe the topic (kafka-acls)"
+            }
+            Self::Publishes(_) => {
+                "make the topic, correct its name in [kafka.publish], or let this user Describe it (kafka-acls)"
+            }
+        }
+    }
+
+    /// A mend as this way's configuration calls things.
+    fn named(self, mend: &str) -> String {
+        match self {
+            Self::Reads => mend.into(),
+            Self::Publishes(section) => mend.replace("[kafka]", section),
+        }
+    }
+}
 
 /// What it is about, and so by what it is seen to be over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// Over when a broker is connected.
     Connection,
-    /// Over when records come.
+    /// Over when records come, or are taken.
     Topics,
 }
 
@@ -31,7 +72,7 @@ const OURS: [&str; 5] = [
 ];
 
 /// `reason` is librdkafka's own account of it. `None`: nothing that a person has to know.
-pub(crate) fn of(error: &KafkaError, reason: &str) -> Option<Trouble> {
+pub(crate) fn of(error: &KafkaError, reason: &str, way: Way) -> Option<Trouble> {
     use RDKafkaErrorCode as Code;
     let code = error.rdkafka_error_code()?;
     #[expect(
@@ -51,25 +92,21 @@ pub(crate) fn of(error: &KafkaError, reason: &str) -> Option<Trouble> {
         Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => {
             ("unreachable", About::Connection, reach_mend(reason))
         }
-        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => (
-            "refused",
-            About::Topics,
-            "give this user Read and Describe on the topics and Read on the group (kafka-acls)",
-        ),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic => (
-            "odd",
-            About::Topics,
-            "correct [kafka] topics, or let this user Describe the topic (kafka-acls)",
-        ),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => ("refused", About::Topics, way.lacks()),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            ("odd", About::Topics, way.unknown())
+        }
         _ => return None,
     };
     let summary = code == Code::AllBrokersDown;
-    Some(Trouble { kind, about, summary, text: format!("{reason}; {mend}") })
+    Some(Trouble { kind, about, summary, text: format!("{reason}; {}", way.named(mend)) })
 }
 
 /// What librdkafka tells its log alone: that a broker closed the connection, and why it may have. An e2e test with
 /// a real Kafka fails should its words change.
-pub(crate) fn of_line(facility: &str, line: &str) -> Option<Trouble> {
+pub(crate) fn of_line(facility: &str, line: &str, way: Way) -> Option<Trouble> {
     let reason = line.split_once("]: ").map_or(line, |(_, reason)| reason);
     let (kind, mend) = match facility {
         "FAIL" if is_alert(reason) => ("refused", tls_mend(reason)),
@@ -78,7 +115,7 @@ pub(crate) fn of_line(facility: &str, line: &str) -> Option<Trouble> {
         }
         _ => return None,
     };
-    let (about, text) = (About::Connection, format!("{reason}; {mend}"));
+    let (about, text) = (About::Connection, format!("{reason}; {}", way.named(mend)));
     Some(Trouble { kind, about, summary: false, text })
 }
 
@@ -170,15 +207,31 @@ mod tests {
             (Code::AllBrokersDown, "1/1 brokers are down", "unreachable", "brokers"),
             (Code::TopicAuthorizationFailed, "doors", "refused", "kafka-acls"),
         ] {
-            let trouble = of(&KafkaError::Global(code), reason).unwrap();
+            let trouble = of(&KafkaError::Global(code), reason, Way::Reads).unwrap();
             assert_eq!(trouble.kind, kind, "{reason}");
             assert!(trouble.text.starts_with(reason) && trouble.text.contains(mend), "{trouble:?}");
         }
-        assert_eq!(of(&KafkaError::Global(Code::RebalanceInProgress), "x"), None);
+        assert_eq!(of(&KafkaError::Global(Code::RebalanceInProgress), "x", Way::Reads), None);
         let line =
             "[thrd:b:1/bootstrap]: b:1/bootstrap: Disconnected: (connecting to a SSL listener?)";
-        let trouble = of_line("FAIL", line).unwrap();
+        let trouble = of_line("FAIL", line, Way::Reads).unwrap();
         assert!(trouble.text.starts_with("b:1/bootstrap") && trouble.text.contains("tls = true"));
-        assert_eq!(of_line("FAIL", "[thrd:b:1/bootstrap]: b:1/bootstrap: Disconnected"), None);
+        let line = "[thrd:b:1/bootstrap]: b:1/bootstrap: Disconnected";
+        assert_eq!(of_line("FAIL", line, Way::Reads), None);
+    }
+
+    #[test]
+    fn who_publishes_is_told_what_a_publisher_needs_and_where_it_is_configured() {
+        use RDKafkaErrorCode as Code;
+        let own = Way::Publishes("[kafka.publish]");
+        for (code, parts) in [
+            (Code::TopicAuthorizationFailed, &["Write", "kafka-acls"][..]),
+            (Code::ClusterAuthorizationFailed, &["IdempotentWrite"]),
+            (Code::UnknownTopicOrPartition, &["make the topic", "[kafka.publish]"]),
+            (Code::BrokerTransportFailure, &["check [kafka.publish] brokers"]),
+        ] {
+            let text = of(&KafkaError::Global(code), "x", own).unwrap().text;
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
     }
 }

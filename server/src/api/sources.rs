@@ -64,7 +64,8 @@ const MINUTES: i64 = 60;
 #[schema(as = Sources)]
 pub(crate) struct SourceList {
     sources: Vec<Source>,
-    /// The customer systems and the Kafka cluster that Custos asks, also those that have not given anything yet.
+    /// The customer systems and the Kafka cluster that Custos asks, also those that have not given anything yet, and the
+    /// topics that it publishes to.
     connectors: Vec<Connector>,
     received: u64,
     stored: u64,
@@ -157,12 +158,12 @@ impl SourceList {
     }
 }
 
-/// A customer system, or the Kafka cluster, that Custos asks.
+/// A customer system, or the Kafka cluster, that Custos asks; or a topic that it publishes to.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Connector {
-    /// Of its events.
+    /// Of its events; of a topic that is published to, `kafka.publish:` and its name.
     source: String,
-    /// `zoho`, `fxiaoke`, `kafka`.
+    /// `zoho`, `fxiaoke`, `kafka`, `kafka-publish`.
     system: &'static str,
     /// Everything before this time is stored; none before the first round, and of Kafka, whose offsets are counted.
     #[schema(value_type = Option<String>)]
@@ -170,6 +171,8 @@ pub(crate) struct Connector {
     /// When it was last read.
     #[schema(value_type = Option<String>)]
     read_at: Option<Timestamp>,
+    /// Facts that are not published to it yet; none where nothing is.
+    behind: Option<u64>,
     /// What is wrong with it now.
     trouble: Option<ConnectorTrouble>,
 }
@@ -195,6 +198,7 @@ fn connectors(health: &Health) -> Vec<Connector> {
         system: condition.system,
         read_up_to: condition.read_up_to,
         read_at: condition.read_at,
+        behind: condition.behind,
         trouble: condition.ailment.map(trouble),
     };
     health.all().into_iter().map(one).collect()

@@ -18,7 +18,7 @@ const USERS_MAX: usize = 1_000;
 pub(crate) struct Listener {
     pub(crate) listen: SocketAddr,
     /// What clients are told to connect to; the listening address unless said otherwise.
-    advertised: Option<(String, u16)>,
+    pub(super) advertised: Option<(String, u16)>,
     auto_create: bool,
     /// Topic → number of partitions.
     topics: BTreeMap<String, u32>,

@@ -162,10 +162,11 @@ fn auto() -> String {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kafka {
-    pub(super) brokers: String,
+    pub(super) brokers: Option<String>,
     #[serde(default = "group")]
     pub(super) group: String,
     pub(super) instance: Option<String>,
+    #[serde(default)]
     pub(super) topics: Vec<String>,
     pub(super) start: Option<String>,
     pub(super) tls: Option<bool>,
@@ -180,6 +181,26 @@ pub(super) struct Kafka {
     pub(super) properties: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) sources: Vec<KafkaSource>,
+    pub(super) publish: Option<Publish>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Publish {
+    pub(super) alerts: Option<String>,
+    pub(super) facts: Option<String>,
+    pub(super) start: Option<String>,
+    pub(super) brokers: Option<String>,
+    pub(super) tls: Option<bool>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) key_password_file: Option<PathBuf>,
+    pub(super) user: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) mechanism: Option<String>,
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, String>,
 }
 
 fn group() -> String {

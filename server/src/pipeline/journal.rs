@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use custos_detect::Memory;
 use custos_event::{
     AccountEvent, Alert, AlertId, CommitNo, Counted, Cursor, Envelope, Fact, LogId, Partition,
-    Position, RulesetHash, Seq, commit::LogReader as _,
+    Position, Publication, RulesetHash, Seq, commit::LogReader as _,
 };
 use custos_store::{
     Store,
@@ -27,6 +27,8 @@ const ERASURES: &str = "erasures";
 const RULEBOOK: &str = "rulebook";
 /// Places of the facts of sources that people made.
 const MADE_SOURCES: &str = "made-sources";
+/// From where on topics are told of facts.
+const PUBLISHING: &str = "publishing";
 /// What rules have seen before, by its key.
 const SIGHTINGS: &str = "sightings";
 /// How much of rules' matches came of whom on which day, by its key and the day.
@@ -232,6 +234,16 @@ impl Journal {
         self.facts_at(RULEBOOK)
     }
 
+    /// From where on `topic` is told, if that was ever begun.
+    pub(crate) fn published_from(
+        &self,
+        what: Publication,
+        topic: &str,
+    ) -> anyhow::Result<Option<Seq>> {
+        let row = self.catalog.get(PUBLISHING, &publishing_key(what, topic))?;
+        Ok(row.and_then(|row| Some(Seq(u64::from_be_bytes(row.try_into().ok()?)))))
+    }
+
     /// The facts whose places a table keeps.
     fn facts(&self, table: &str) -> anyhow::Result<Vec<Envelope>> {
         Ok(self.facts_at(table)?.into_iter().map(|(_, envelope)| envelope).collect())
@@ -273,6 +285,15 @@ fn changes(event: &AccountEvent) -> bool {
         | AccountEvent::SignInFailed { .. }
         | AccountEvent::SignedOut => false,
     }
+}
+
+/// Topics are told of one thing each.
+pub(crate) fn publishing_key(what: Publication, topic: &str) -> Vec<u8> {
+    let what = match what {
+        Publication::Alerts => "alerts",
+        Publication::Facts => "facts",
+    };
+    format!("{what}/{topic}").into_bytes()
 }
 
 struct Fold {
@@ -321,6 +342,9 @@ impl Fold {
             }
             Fact::Erasure { .. } => self.batch.put(ERASURES, &seq.0.to_be_bytes(), b""),
             Fact::Source { .. } => self.batch.put(MADE_SOURCES, &seq.0.to_be_bytes(), b""),
+            Fact::PublishingBegun { what, topic, from } => {
+                self.batch.put(PUBLISHING, &publishing_key(*what, topic), &from.0.to_be_bytes());
+            }
             Fact::RulesRead { .. } | Fact::RuleMoved { .. } => {
                 self.batch.put(RULEBOOK, &seq.0.to_be_bytes(), b"");
             }

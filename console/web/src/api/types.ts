@@ -304,12 +304,13 @@ export interface ShippersAnswer {
   pages: ShipperPage[];
 }
 
-/** A customer system, or the Kafka cluster, that Custos asks. */
+/** A customer system, or the Kafka cluster, that Custos asks; or a topic that it publishes to. */
 export interface Connector {
   source: string;
   system: string;
   read_up_to?: string | null;
   read_at?: string | null;
+  behind?: number | null;
   trouble?: { kind: string; text: string; since: string; until: string } | null;
 }
 

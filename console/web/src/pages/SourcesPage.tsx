@@ -76,9 +76,13 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
   );
 }
 
-/** The customer systems that Custos asks: up to when each was read, and what is wrong with it. */
+/** What Custos connects to: up to when each was read, how far behind each topic is that it publishes to, what is wrong. */
 function Connectors({ all }: { all: Connector[] }) {
   const { t, term } = useSpeech();
+  const progress = (one: Connector) => {
+    if (one.behind !== null && one.behind !== undefined) return one.behind > 0 ? t("connectors.behind", { n: one.behind }) : t("connectors.upToDate");
+    return t(one.system === "kafka" ? "connectors.byOffset" : "connectors.never");
+  };
   return (
     <section className="card" aria-label={t("connectors.title")} tabIndex={0}>
       <table className="table">
@@ -87,7 +91,7 @@ function Connectors({ all }: { all: Connector[] }) {
           {all.map((one) => (
             <tr key={one.source}>
               <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div></td>
-              <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{t(one.system === "kafka" ? "connectors.byOffset" : "connectors.never")}</span>}</td>
+              <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{progress(one)}</span>}</td>
               <td>{one.trouble ? (
                 <>
                   <Chip tone={one.trouble.kind === "refused" || one.trouble.kind === "quota" ? "bad" : "warn"}>{term("connectorTrouble", one.trouble.kind)}</Chip> <Outside text={one.trouble.text} />
