@@ -68,22 +68,35 @@ LIST
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
 }
 
-# Unpacked, with what this system lacks of theirs: an installed slapd is a service that Debian starts at once.
+# unpacked NAME PACKAGES…: below .cache/NAME, with what this system lacks of theirs. For what Debian would start as a
+# service at once, or put in the place of another, if it were installed.
+unpacked() {
+    local folder=$CACHE/$1 part=$CACHE/$1.part package
+    shift
+    [ ! -e "$folder" ] || return 0
+    apt_update
+    rm -rf "$part"
+    mkdir -p "$part/packages"
+    apt-get -s install --reinstall --no-install-recommends "$@" |
+        sed -n 's/^Inst \([^ ]*\).*/\1/p' >"$part/wanted"
+    # As root it warns that its own user may not write here, and goes on.
+    (cd "$part/packages" && xargs apt-get download -qq <../wanted 2>/dev/null)
+    for package in "$part"/packages/*.deb; do dpkg-deb -x "$package" "$part"; done
+    rm -r "$part/packages"
+    mv "$part" "$folder"
+}
+
 slapd() {
-    local folder=$CACHE/slapd part=$CACHE/slapd.part package
-    if [ ! -x "$folder/usr/sbin/slapd" ]; then
-        apt_update
-        rm -rf "$folder" "$part"
-        mkdir -p "$part/packages"
-        apt-get -s install --reinstall --no-install-recommends slapd ldap-utils |
-            sed -n 's/^Inst \([^ ]*\).*/\1/p' >"$part/wanted"
-        # As root it warns that its own user may not write here, and goes on.
-        (cd "$part/packages" && xargs apt-get download -qq <../wanted 2>/dev/null)
-        for package in "$part"/packages/*.deb; do dpkg-deb -x "$package" "$part"; done
-        rm -r "$part/packages"
-        mv "$part" "$folder"
-    fi
+    local folder=$CACHE/slapd
+    unpacked slapd slapd ldap-utils
     LD_LIBRARY_PATH=$(echo "$folder"/usr/lib/*-linux-gnu) "$folder/usr/sbin/slapd" -VV 2>&1 | head -1
+}
+
+syslog_ng() {
+    local folder=$CACHE/syslog-ng libraries
+    unpacked syslog-ng syslog-ng-core
+    libraries=$(printf '%s:' "$folder"/usr/lib/*-linux-gnu "$folder"/lib/*-linux-gnu "$folder/usr/lib/syslog-ng")
+    LD_LIBRARY_PATH=$libraries "$folder/usr/sbin/syslog-ng" --version | head -1
 }
 
 # The list that an environment was made from lies in it: one of another list, or an unfinished one, is made anew.
@@ -196,6 +209,7 @@ say "Node.js"
 need_node "$NODE_MIN" "$CACHE/node"
 if wants e2e; then
     step "OpenLDAP" slapd
+    step "syslog-ng" syslog_ng
     step "Python packages" python_packages
     step "Node.js clients" node_clients
     step "Apache Kafka" kafka_jars

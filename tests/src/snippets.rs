@@ -115,6 +115,49 @@ impl Places {
             .with_context(|| running.shown())?;
         Ok(running)
     }
+
+    /// Debian's syslog-ng with this block in its configuration, fed over TCP on `port`.
+    pub fn syslog_ng(
+        &self,
+        page: &str,
+        heading: &str,
+        folder: &Path,
+        port: u16,
+    ) -> Result<Running> {
+        let there = root().join(".cache/syslog-ng");
+        if !there.exists() {
+            bail!("{} is missing; `bash tests/run.sh` brings it", there.display());
+        }
+        let own = folder.join(format!("syslog-ng-{port}"));
+        fs::create_dir(&own)?;
+        let config = format!(
+            "@version: 3.38\nsource s_src {{ network(ip(\"127.0.0.1\") port({port}) transport(\"tcp\") keep-hostname(yes)); }};\n{}",
+            self.snippet(page, heading)?.replace("/var/lib/syslog-ng", &own.to_string_lossy()),
+        );
+        fs::write(own.join("conf"), config)?;
+        let architecture = format!("{}-linux-gnu", std::env::consts::ARCH);
+        let libraries = ["usr/lib", "lib"].map(|at| there.join(at).join(&architecture));
+        let libraries = libraries.into_iter().chain([there.join("usr/lib/syslog-ng")]);
+        let mut command = Command::new(there.join("usr/sbin/syslog-ng"));
+        command
+            .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?)
+            // In the foreground, a child of this test, with all that it keeps in its own folder.
+            .args(["--foreground", "--no-caps", "--cfgfile"])
+            .arg(own.join("conf"))
+            .arg("--persist-file")
+            .arg(own.join("persist"))
+            .arg("--pidfile")
+            .arg(own.join("pid"))
+            .arg("--control")
+            .arg(own.join("control"))
+            .arg("--module-path")
+            .arg(there.join("usr/lib/syslog-ng/3.38"))
+            .stdout(Stdio::null());
+        let running = Running::start(heading, &mut command)?;
+        wait::until("syslog-ng's port", LIMIT, || Ok(TcpStream::connect(("127.0.0.1", port)).ok()))
+            .with_context(|| running.shown())?;
+        Ok(running)
+    }
 }
 
 fn ended(name: &str, command: &mut Command) -> Result<()> {

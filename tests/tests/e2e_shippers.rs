@@ -43,24 +43,30 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
     let mut node = Node::start(folder.path(), http, &places.snippet("syslog.md", "Custos")?)?;
     let api = Api::new(&node, http)?;
 
-    // Two rsyslogs, each fed with lines as machines write them.
-    for (heading, source, lines) in
-        [("rsyslog", "hosts", 500_u32), ("rsyslog with TLS", "branches", 300)]
-    {
+    // Two rsyslogs and two syslog-ngs, each fed with lines as machines write them.
+    for (heading, source, host, lines) in [
+        ("rsyslog", "hosts", "gate", 500_u32),
+        ("rsyslog with TLS", "branches", "gate", 300),
+        ("syslog-ng", "hosts", "web", 400),
+        ("syslog-ng with TLS", "branches", "web", 200),
+    ] {
         let port = free_port()?;
-        let shipper = places.rsyslog("syslog.md", heading, folder.path(), port)?;
+        let start = if host == "gate" { Places::rsyslog } else { Places::syslog_ng };
+        let shipper = start(&places, "syslog.md", heading, folder.path(), port)?;
         let mut feed = TcpStream::connect(("127.0.0.1", port))?;
         for nth in 0..lines {
             writeln!(
                 feed,
-                "<38>Nov 24 03:14:15 gate sshd[{nth}]: Failed password for root from 192.0.2.7 port {nth} ssh2"
+                "<38>Nov 24 03:14:15 {host} sshd[{nth}]: Failed password for root from 192.0.2.7 port {nth} ssh2"
             )?;
         }
         drop(feed);
-        let query = format!("custos.source:\"syslog:{source}\" and event.action:ssh-login");
+        let query = format!(
+            "custos.source:\"syslog:{source}\" and host.name:{host} and event.action:ssh-login"
+        );
         let events = api.found(&query, lines as usize).with_context(|| shipper.shown())?;
         ensure!(events[0]["fields"]["log.source.address"] == "127.0.0.1", "{}", events[0]);
-        ensure!(events[0]["fields"]["host.name"] == "gate", "{}", events[0]);
+        ensure!(events[0]["fields"]["host.name"] == host, "{}", events[0]);
     }
     places.sh("syslog.md", "logger")?;
     places.sh("syslog.md", "logger over UDP")?;
@@ -96,7 +102,7 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
 
     balanced(
         &api,
-        &[("syslog:hosts", 503, 0), ("syslog:switches", 1, 0), ("syslog:branches", 300, 0)],
+        &[("syslog:hosts", 903, 0), ("syslog:switches", 1, 0), ("syslog:branches", 500, 0)],
     )?;
     node.stop()
 }
