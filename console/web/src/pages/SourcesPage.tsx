@@ -85,7 +85,7 @@ function Connectors({ all }: { all: Connector[] }) {
   };
   return (
     <section className="card" aria-label={t("connectors.title")} tabIndex={0}>
-      <table className="table">
+      <table className="table stacks">
         <thead><tr><th>{t("connectors.title")}</th><th>{t("connectors.readUpTo")}</th><th>{t("connectors.trouble")}</th></tr></thead>
         <tbody>
           {all.map((one) => (

@@ -321,6 +321,7 @@ export const work = {
   "sources.rejectedPerMinute": "{n}/min rejected",
   "sources.silentTold": "in the journal",
   "shipperPage.Kafka producers": "Kafka producers",
+  "shipperPage.Kafka producers over TLS": "Kafka producers over TLS",
   "shipperPage.Splunk's HTTP event collector": "Splunk",
   "shipperPage.GELF over HTTP": "GELF over HTTP",
   "shipperPage.Fluentd and Fluent Bit": "Fluentd and Fluent Bit",

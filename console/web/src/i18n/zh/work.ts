@@ -323,6 +323,7 @@ export const work: Record<keyof typeof keys, string> = {
   "sources.rejectedPerMinute": "拒收 {n}/分钟",
   "sources.silentTold": "已记入日志",
   "shipperPage.Kafka producers": "Kafka 生产者",
+  "shipperPage.Kafka producers over TLS": "基于 TLS 的 Kafka 生产者",
   "shipperPage.Splunk's HTTP event collector": "Splunk HTTP 事件收集器",
   "shipperPage.GELF over HTTP": "基于 HTTP 的 GELF",
   "shipperPage.Fluentd and Fluent Bit": "Fluentd 与 Fluent Bit",
