@@ -46,6 +46,33 @@ fn a_backup_tells_of_the_logs_there_are_and_stores_what_is_new() {
     assert!(pieces.len() >= 3 && pieces.iter().all(|piece| piece.backup == full.id), "{pieces:?}");
 }
 
+/// Of a segment that is still written, what came since the last backup is stored, and nothing twice.
+#[test]
+fn an_open_segment_is_backed_up_by_what_it_grew() {
+    let work = tempfile::tempdir().unwrap();
+    let (data, to) = (work.path().join("data"), work.path().join("to"));
+    let (store, _) = Store::open(&data, options()).unwrap();
+    let open = |manifest: &Manifest| {
+        let mut files = manifest.files.iter();
+        files.find(|file| file.segment.as_ref().is_some_and(|it| !it.sealed)).unwrap().clone()
+    };
+    let grow = || store.append_blocking(append(LogId::TELEMETRY, &["one more"])).unwrap();
+    grow();
+    let full = back_up(&store, &to, BackupKind::Full);
+    let before = open(&full);
+    grow();
+    let more = back_up(&store, &to, BackupKind::Incremental);
+    let after = open(&more);
+    assert_eq!(after.path, before.path);
+    let [kept, new] = after.pieces.as_slice() else { panic!("{:?}", after.pieces) };
+    assert_eq!([kept], before.pieces.iter().collect::<Vec<_>>().as_slice());
+    assert_eq!((&new.backup, new.offset), (&more.id, before.bytes));
+    assert_eq!(new.bytes, after.bytes - before.bytes);
+    // Nothing came: nothing is stored.
+    let same = open(&back_up(&store, &to, BackupKind::Incremental));
+    assert_eq!(same.pieces, after.pieces);
+}
+
 /// What was damaged before is backed up as it is, by name, and is no reason to refuse the rest.
 #[test]
 fn a_backup_of_a_damaged_log_says_so_and_restores_the_rest() {
