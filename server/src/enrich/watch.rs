@@ -90,6 +90,19 @@ mod tests {
         event.get(owner).map_or("nobody".into(), |value| value.to_string())
     }
 
+    /// What events get, and a look for what is new.
+    fn opened(
+        enrich: &Enrich,
+        data: &Path,
+        table: &Arc<FieldTable>,
+    ) -> (Enricher, impl FnMut() + use<>) {
+        let enricher = Enricher::open(enrich, data, table).unwrap();
+        let held = Arc::clone(enricher.0.as_ref().unwrap());
+        let mut state = (held.read.clone(), held.read.clone());
+        let table = Arc::clone(table);
+        (enricher, move || state = once(&held, &table, state.clone()))
+    }
+
     #[test]
     fn a_register_that_came_anew_is_read_once_it_stays_and_one_that_is_wrong_is_not() {
         let dir = tempfile::tempdir().unwrap();
@@ -98,10 +111,7 @@ mod tests {
         write("10.1.1.1,ops\n");
         let enrich = Enrich { assets: vec![path.clone()], ..Enrich::default() };
         let table = Arc::new(FieldTable::new());
-        let enricher = Enricher::open(&enrich, dir.path(), &table).unwrap();
-        let held = Arc::clone(enricher.0.as_ref().unwrap());
-        let mut state = (held.read.clone(), held.read.clone());
-        let mut look = || state = once(&held, &table, state.clone());
+        let (enricher, mut look) = opened(&enrich, dir.path(), &table);
         look();
         write("10.1.1.1,treasury\n");
         look();
@@ -129,10 +139,7 @@ mod tests {
                        base = \"dc=d\"\ncolumns = { ip = \"ipHostNumber\", owner = \"owner\" }";
         let enrich = super::super::check(toml::from_str(written).unwrap(), &|path| path).unwrap();
         let table = Arc::new(FieldTable::new());
-        let enricher = Enricher::open(&enrich, dir.path(), &table).unwrap();
-        let held = Arc::clone(enricher.0.as_ref().unwrap());
-        let mut state = (held.read.clone(), held.read.clone());
-        let mut look = || state = once(&held, &table, state.clone());
+        let (enricher, mut look) = opened(&enrich, dir.path(), &table);
         look();
         assert_eq!(owner(&enricher, &table), "nobody");
         let pulled = dir.path().join("directory/machines.csv");
