@@ -136,3 +136,25 @@ fn an_append_that_no_frame_holds_is_refused_with_the_limit() {
     let fits = Append::new(LogId::TELEMETRY, vec![entry; 5]);
     assert_eq!(store.append_blocking(fits).unwrap().first.0, 0);
 }
+
+/// 64 KiB raw a block, however the records came: what one read costs, and the size, depend on it.
+#[test]
+fn a_sealed_segments_blocks_are_as_full_as_they_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let (mut dice, mut raw) = (Dice(5), 0);
+    for _ in 0..400 {
+        let texts: Vec<_> = (0..10).map(|_| "w".repeat(dice.roll(120))).collect();
+        // Two bytes a record and sixteen a commit, for their lengths and times.
+        raw += texts.iter().map(|text| text.len() + 2).sum::<usize>() + 16;
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        store.append_blocking(append(LogId::TELEMETRY, &texts)).unwrap();
+    }
+    store.close().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    store.wait_sealed();
+    let bytes = std::fs::read(segments(dir.path(), LogId::TELEMETRY).remove(0)).unwrap();
+    let frames = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"CuFr")).count();
+    // So few bytes get no dictionary; one frame is the footer.
+    assert_eq!(frames - 1, raw.div_ceil(64 << 10), "{raw} bytes");
+}

@@ -5,7 +5,7 @@
 
 use crate::common::*;
 use custos_event::{Fact, LogId, Partition};
-use custos_store::Store;
+use custos_store::{Options, Store};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -133,6 +133,36 @@ fn a_sealed_segment_cut_at_any_byte_is_corrupt_and_the_blocks_before_are_read() 
     assert!(matches!(facts[..], [Fact::RangeQuarantined { .. }]), "{facts:?}");
     let read = follow_all(&store).iter().map(|commit| commit.3.len()).sum::<usize>();
     assert!((41..80).contains(&read), "{read} records read");
+}
+
+/// However many segments there are: of one that another follows the end is left to `scrub`.
+#[test]
+fn a_start_reads_the_end_of_no_sealed_segment_but_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = || Options { segment_bytes: 3_000, ..options() };
+    let (store, _) = Store::open(dir.path(), small()).unwrap();
+    while store.sealed_segments(LOG, Partition(0)).unwrap().len() < 3 {
+        store.append_blocking(append(LOG, &["some forty bytes of one record of the log"])).unwrap();
+        store.wait_sealed();
+    }
+    let image = tempfile::tempdir().unwrap();
+    copy_tree(dir.path(), image.path());
+    let sealed = segments(image.path(), LOG);
+    let last = sealed.len() - 1;
+    std::fs::remove_file(&sealed[last]).unwrap();
+    let of = |at: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(image.path(), dir.path());
+        let path = &segments(dir.path(), LOG)[at];
+        // The trailer, which leads to the footer.
+        flip(path, usize::MAX);
+        let (store, facts) = Store::open(dir.path(), small()).unwrap();
+        (facts.len(), store.scrub(&mut |_| true).unwrap().damaged.len())
+    };
+    for at in 0..last - 1 {
+        assert_eq!(of(at), (0, 1), "segment {at}");
+    }
+    assert_eq!(of(last - 1), (1, 1));
 }
 
 #[test]
