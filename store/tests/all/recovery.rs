@@ -255,6 +255,19 @@ fn damage_in_the_middle_is_set_aside_and_the_rest_is_read() {
     }
 }
 
+/// What follows damage is looked for behind each mark of a frame that is none, too.
+#[test]
+fn frames_damaged_one_after_the_other_are_set_aside_and_the_rest_is_read() {
+    let image = crash_image(five_appends);
+    let mut bytes = image.bytes.clone();
+    for frame in 1..4 {
+        bytes[image.frames[frame + 1] - 9] ^= 0x10;
+    }
+    let dir = image.with(&bytes);
+    assert_eq!(faults(dir.path()), ["telemetry corrupt"]);
+    check_start(dir.path(), 2, "quarantined");
+}
+
 #[test]
 fn a_segment_that_was_only_being_created_is_removed() {
     let image = crash_image(five_appends);
