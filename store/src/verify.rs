@@ -122,6 +122,7 @@ impl Progress {
 
     fn expect(&self, files: &BTreeMap<StreamId, Vec<PathBuf>>) {
         let sizes = files.values().flatten().filter_map(|path| path.metadata().ok());
+        self.done.store(0, Ordering::Relaxed);
         self.total.store(sizes.map(|file| file.len()).sum(), Ordering::Relaxed);
     }
 

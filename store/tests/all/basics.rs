@@ -4,7 +4,7 @@ use crate::common::*;
 use custos_event::{
     Append, CommitNo, Cursor, Ends, LogId, Partition, Position, Seq, commit::LogReader,
 };
-use custos_store::{Store, StoreError, VerifyOptions, verify};
+use custos_store::{Progress, Store, StoreError, VerifyOptions, verify, verify_watched};
 use std::time::Duration;
 
 #[test]
@@ -157,4 +157,45 @@ fn a_sealed_segments_blocks_are_as_full_as_they_may_be() {
     let frames = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"CuFr")).count();
     // So few bytes get no dictionary; one frame is the footer.
     assert_eq!(frames - 1, raw.div_ceil(64 << 10), "{raw} bytes");
+}
+
+#[test]
+fn a_waiting_follower_that_is_woken_returns_with_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let mut follower = store.follow(&Cursor::default());
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let got = follower.next(10, 1 << 20, Duration::from_hours(1));
+        tell.send(got.map(|commits| commits.len())).unwrap();
+    });
+    // A call before it waits is in vain: until it has come back, again.
+    let mut woken = (0..10_000).filter_map(|_| {
+        store.wake();
+        told.recv_timeout(Duration::from_millis(1)).ok()
+    });
+    assert_eq!(woken.next().expect("it sleeps on").unwrap(), 0);
+}
+
+/// Also for one that watches more than one verification: each begins anew.
+#[test]
+fn a_verification_tells_how_much_there_is_to_read_and_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    for log in [LogId::TELEMETRY, LogId::JOURNAL, LogId::TELEMETRY] {
+        let (store, _) = Store::open(dir.path(), options()).unwrap();
+        store.append_blocking(append(log, &["some", "words"])).unwrap();
+        store.close().unwrap();
+    }
+    let files = [LogId::TELEMETRY, LogId::JOURNAL].map(|log| segments(dir.path(), log)).concat();
+    let all = files.iter().map(|path| path.metadata().unwrap().len()).sum::<u64>();
+    let (progress, options) = (Progress::default(), VerifyOptions::default());
+    assert_eq!(progress.bytes(), (0, 0));
+    for _ in 0..2 {
+        verify_watched(dir.path(), &options, &progress).unwrap();
+        assert_eq!(progress.bytes(), (all, all));
+    }
+    progress.stop();
+    let ended = verify_watched(dir.path(), &options, &progress);
+    assert!(matches!(ended, Err(StoreError::Closed)), "{ended:?}");
+    assert!(progress.bytes().0 < all, "{:?}", progress.bytes());
 }

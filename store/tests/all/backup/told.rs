@@ -2,6 +2,7 @@
 
 use super::*;
 use custos_event::Partition;
+use custos_store::backup::Progress;
 
 #[test]
 fn one_backup_is_checked_by_its_name_and_no_other() {
@@ -96,4 +97,31 @@ fn a_backup_of_a_damaged_log_says_so_and_restores_the_rest() {
     restore(&to, &RestoreOptions { id, ..RestoreOptions::default() }, &dir).unwrap();
     assert_eq!(faults(&dir), faults(&data));
     assert!(faults(&dir).contains(&"telemetry corrupt".to_owned()));
+}
+
+/// What is there already counts as done, and as moved only what was stored.
+#[test]
+fn a_backup_tells_how_far_it_has_come_and_ends_when_it_is_told_to() {
+    let work = tempfile::tempdir().unwrap();
+    let (data, to) = (work.path().join("data"), work.path().join("to"));
+    let (store, _) = Store::open(&data, small()).unwrap();
+    grow(&store, 40);
+    store.wait_sealed();
+    for round in 0..2 {
+        let (mut seen, options) = (Vec::new(), create_options(BackupKind::Incremental));
+        let mut tell = |progress: Progress| {
+            seen.push(progress);
+            true
+        };
+        let made = store.backup(&target(&to), &options, &mut tell).unwrap();
+        let of_segments = made.files.iter().filter(|file| file.segment.is_some());
+        let (parts, bytes) = of_segments.fold((0, 0), |(n, sum), file| (n + 1, sum + file.bytes));
+        assert!(parts > 3 && seen.iter().map(|it| it.parts).eq(1..=parts), "{seen:?}");
+        let last = seen.last().unwrap();
+        assert_eq!((last.parts_total, last.bytes_total, last.bytes), (parts, bytes, bytes));
+        assert_eq!(last.moved, if round == 0 { bytes } else { 0 });
+    }
+    let options = create_options(BackupKind::Incremental);
+    let ended = store.backup(&target(&to), &options, &mut |progress| progress.parts < 2);
+    assert!(matches!(ended, Err(StoreError::Stopped)), "{ended:?}");
 }
