@@ -74,7 +74,25 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
     api.found("message:\"a message by logger\" and process.name:custos-test", 2)?;
     api.found("message:\"a message by Python\" and process.name:billing", 1)?;
 
-    // Who shows no certificate writes nothing.
+    a_stranger_writes_nothing(tls, &node)?;
+
+    // A line of 300 KiB is cut, its whole length known.
+    let mut feed = TcpStream::connect(("127.0.0.1", plain))?;
+    feed.write_all(&[b"<13>long: ", &vec![b'x'; 300 << 10][..], b"\n"].concat())?;
+    feed.shutdown(std::net::Shutdown::Write)?;
+    feed.read_to_end(&mut Vec::new())?;
+    let long = api.found("process.name:long", 1)?;
+    ensure!(long[0]["raw"].as_str().map(str::len) == Some(256 << 10), "the line was not cut");
+
+    balanced(
+        &api,
+        &[("syslog:hosts", 903, 0), ("syslog:switches", 1, 0), ("syslog:branches", 500, 0)],
+    )?;
+    node.stop()
+}
+
+/// Who shows no certificate is refused.
+fn a_stranger_writes_nothing(tls: u16, node: &Node) -> Result<()> {
     let connect = format!("127.0.0.1:{tls}");
     let mut stranger = Command::new("openssl")
         .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &connect])
@@ -90,21 +108,7 @@ fn syslog_comes_by_tcp_udp_and_tls_from_whoever_speaks_it() -> Result<()> {
     wait::until("the stranger to be refused", LIMIT, || {
         let refused = "custos_port_refused_total{source=\"syslog:branches\",reason=\"tls\"}";
         Ok((node.metric(refused)? >= 1.0).then_some(()))
-    })?;
-
-    // A line of 300 KiB is cut, its whole length known.
-    let mut feed = TcpStream::connect(("127.0.0.1", plain))?;
-    feed.write_all(&[b"<13>long: ", &vec![b'x'; 300 << 10][..], b"\n"].concat())?;
-    feed.shutdown(std::net::Shutdown::Write)?;
-    feed.read_to_end(&mut Vec::new())?;
-    let long = api.found("process.name:long", 1)?;
-    ensure!(long[0]["raw"].as_str().map(str::len) == Some(256 << 10), "the line was not cut");
-
-    balanced(
-        &api,
-        &[("syslog:hosts", 903, 0), ("syslog:switches", 1, 0), ("syslog:branches", 500, 0)],
-    )?;
-    node.stop()
+    })
 }
 
 /// A port with a token, as the page's own block says.
