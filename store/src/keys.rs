@@ -244,6 +244,20 @@ mod tests {
         assert_ne!(ring.token_key("iban").unwrap(), card);
     }
 
+    /// By kind and name: `custos key` lists them.
+    #[test]
+    fn a_keyring_tells_of_each_key_that_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = Keyring::load(&Disk::default(), dir.path(), None, true).unwrap();
+        let mut names = ring.names();
+        assert!(names.iter().all(|(kind, _)| kind != TOKEN), "{names:?}");
+        for name in ["card", "iban"] {
+            ring.token_key(name).unwrap();
+            names.push((TOKEN.into(), name.into()));
+        }
+        assert_eq!(ring.names(), names);
+    }
+
     #[test]
     fn a_keyring_shows_where_it_lies_and_no_key() {
         let dir = tempfile::tempdir().unwrap();
