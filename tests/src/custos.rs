@@ -211,13 +211,19 @@ impl Node {
         Ok(mid_progress)
     }
 
-    /// Waits until the running server counts `at_least` durable records.
+    /// Waits until the running server counts `at_least` durable records; fails when none has come for `limit`.
     pub fn wait_for_stored(&self, at_least: u64, limit: Duration) -> Result<()> {
-        wait::until(&format!("{at_least} stored records"), limit, || {
-            let stored = self.metric("custos_log_records{log=\"telemetry\"}")?;
-            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-            Ok((stored >= at_least as f64).then_some(()))
-        })
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+        let wanted = at_least as f64;
+        let mut stored = -1.0;
+        while stored < wanted {
+            let what = format!("{at_least} stored records, behind {stored}");
+            stored = wait::until(&what, limit, || {
+                let now = self.metric("custos_log_records{log=\"telemetry\"}")?;
+                Ok((now > stored).then_some(now))
+            })?;
+        }
+        Ok(())
     }
 
     /// How many records the telemetry log holds, by `custos log verify`; the server must not run. Everything

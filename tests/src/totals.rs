@@ -52,12 +52,16 @@ impl Totals {
         let other = |place: &Place| sent.0.get(place).is_some_and(|texts| texts != &self.0[place]);
         let changed: Vec<_> =
             self.0.keys().filter(|place| self.0[place].len() == 1 && other(place)).collect();
+        let mut wrong = Vec::new();
         for (what, places) in
             [("lost", lost), ("never sent", strange), ("doubled", doubled), ("changed", changed)]
         {
-            let some = places.iter().take(5).collect::<Vec<_>>();
-            ensure!(places.is_empty(), "{} records {what}, as {some:?}", places.len());
+            if !places.is_empty() {
+                let some = places.iter().take(5).collect::<Vec<_>>();
+                wrong.push(format!("{} records {what}, as {some:?}", places.len()));
+            }
         }
+        ensure!(wrong.is_empty(), "{}", wrong.join("; "));
         ensure!(self.count() == sent.count(), "{} stored, {} sent", self.count(), sent.count());
         Ok(())
     }
@@ -110,6 +114,7 @@ mod tests {
             (totals(&[(0, "a"), (1, "b"), (1, "b")]), "1 records doubled"),
             (totals(&[(0, "a"), (1, "c")]), "1 records changed"),
             (totals(&[(0, "a"), (1, "b"), (2, "c")]), "1 records never sent"),
+            (totals(&[(0, "a"), (0, "a")]), "}]; 1 records doubled"),
         ] {
             let error = stored.assert_same_as(&sent).unwrap_err().to_string();
             assert!(error.contains(told), "{told} in: {error}");
