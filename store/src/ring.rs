@@ -75,6 +75,19 @@ impl Ring {
         self.changed.notify_all();
     }
 
+    /// Waits for a commit after `after`, the end, or a [`Self::wake`].
+    pub(crate) fn wait_after(&self, after: CommitNo, timeout: Duration) {
+        drop(self.wait(after, timeout));
+    }
+
+    fn wait(&self, after: CommitNo, timeout: Duration) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        let wakes = state.wakes;
+        let idle = |state: &mut State| state.last <= after && !state.closed && state.wakes == wakes;
+        let waited = self.changed.wait_timeout_while(state, timeout, idle);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Commits after `after`, at most `commits_max` and, but for the first, `bytes_max`; waits for one.
     pub(crate) fn after(
         &self,
@@ -83,11 +96,7 @@ impl Ring {
         bytes_max: usize,
         timeout: Duration,
     ) -> Found {
-        let state = self.lock();
-        let wakes = state.wakes;
-        let idle = |state: &mut State| state.last <= after && !state.closed && state.wakes == wakes;
-        let waited = self.changed.wait_timeout_while(state, timeout, idle);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = self.wait(after, timeout);
         if state.last <= after {
             return if state.closed { Found::Closed } else { Found::Here(Vec::new()) };
         }

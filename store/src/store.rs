@@ -38,6 +38,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
 /// The format of the data folder as a whole; its parts have versions of their own.
@@ -160,7 +161,12 @@ impl Store {
         Follower::new(Arc::clone(&self.0.shared), cursor)
     }
 
-    /// Lets every follower that waits return with nothing.
+    /// Waits for a commit after `commit`, at most so long. For who reads a log by its places and not as a follower.
+    pub fn wait_after(&self, commit: CommitNo, timeout: Duration) {
+        self.0.shared.ring.wait_after(commit, timeout);
+    }
+
+    /// Lets all who wait for a commit return with nothing.
     pub fn wake(&self) {
         self.0.shared.ring.wake();
     }

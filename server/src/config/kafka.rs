@@ -37,7 +37,7 @@ pub(super) fn check(
     below: &impl Fn(PathBuf) -> PathBuf,
 ) -> anyhow::Result<(Option<Kafka>, Option<Publish>)> {
     let publish = raw.publish.take();
-    let written = Written::take(&mut raw);
+    let written = Written::of_kafka(&mut raw);
     let named = written != Written::default();
     let reach = named.then(|| reach::check(written, below)).transpose()?;
     let reads = !raw.topics.is_empty() || !raw.sources.is_empty() || raw.start.is_some();

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use custos_event::{LogId, Partition, Seq, commit::LogReader as _};
 use custos_ingest::kafka::{Ended, Outgoing, Producer, Shown};
 use custos_store::Store;
-use std::{cell::OnceCell, thread, time::Duration};
+use std::{cell::OnceCell, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 /// A stretch is at most so much: what waits for a cluster that is down. A fact may be larger; it is alone then.
 const FACTS_MAX: u64 = 500;
 const BYTES_MAX: usize = 1 << 20;
-/// How long after a fact it is looked for at the latest; also how late a stop may be noticed.
+/// How late a stop may be noticed, and what the client has to say while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A clean stop still waits so long for the cluster's word; the process has 8 s in all, of which a question under way
 /// and the client's end may take 4.
@@ -68,7 +68,7 @@ impl Publisher {
         let patience = Patience { stop, since: OnceCell::new() };
         self.reach_topic(&patience);
         while patience.lasts() {
-            let end = self.end();
+            let (last, end) = (self.store.last_commit(), self.end());
             self.tell_behind();
             if self.place.next() < end {
                 let stretch = self.read(end)?;
@@ -79,7 +79,7 @@ impl Publisher {
                 break;
             } else {
                 self.producer.listen();
-                thread::sleep(LOOK_EVERY);
+                self.store.wait_after(last, LOOK_EVERY);
             }
         }
         Ok(())
@@ -207,8 +207,9 @@ impl Publisher {
     fn rest(&self, wait: Duration, patience: &Patience<'_>) {
         let began = Stopwatch::start();
         while began.secs() < wait.as_secs_f64() && !patience.stop.is_cancelled() {
+            let last = self.store.last_commit();
             self.tell_behind();
-            thread::sleep(LOOK_EVERY);
+            self.store.wait_after(last, LOOK_EVERY);
         }
     }
 }

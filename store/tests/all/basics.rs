@@ -177,6 +177,25 @@ fn a_waiting_follower_that_is_woken_returns_with_nothing() {
     assert_eq!(woken.next().expect("it sleeps on").unwrap(), 0);
 }
 
+#[test]
+fn who_waits_for_a_commit_goes_on_with_it_and_at_once_where_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), options()).unwrap();
+    let before = store.last_commit();
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let waiting = store.clone();
+    std::thread::spawn(move || {
+        waiting.wait_after(before, Duration::from_hours(1));
+        tell.send(waiting.last_commit()).unwrap();
+    });
+    let soon = Duration::from_millis(50);
+    assert!(told.recv_timeout(soon).is_err(), "nothing has come, and it waits no more");
+    store.append_blocking(append(LogId::JOURNAL, &["a fact"])).unwrap();
+    let went_on_at = told.recv_timeout(Duration::from_mins(1)).expect("it waits on");
+    assert!(went_on_at > before);
+    store.wait_after(before, Duration::from_hours(1));
+}
+
 /// Also for one that watches more than one verification: each begins anew.
 #[test]
 fn a_verification_tells_how_much_there_is_to_read_and_ends_when_it_is_told_to() {

@@ -40,7 +40,7 @@ pub(super) fn check(
     below: &impl Fn(PathBuf) -> PathBuf,
 ) -> anyhow::Result<Publish> {
     let topics = check_topics(&raw)?;
-    let written = Written::take_publish(&mut raw);
+    let written = Written::of_publish(&mut raw);
     let is_own = written.brokers.is_some();
     if !is_own && written != Written::default() {
         bail!(

@@ -26,34 +26,31 @@ pub(super) struct Written {
     mechanism: Option<String>,
 }
 
-impl Written {
-    pub(super) fn take(raw: &mut raw::Kafka) -> Self {
-        Self {
-            brokers: raw.brokers.take(),
-            tls: raw.tls.take(),
-            ca: raw.ca.take(),
-            certificate: raw.certificate.take(),
-            key: raw.key.take(),
-            key_password_file: raw.key_password_file.take(),
-            user: raw.user.take(),
-            password_file: raw.password_file.take(),
-            mechanism: raw.mechanism.take(),
+/// Takes them out of a section. Both sections list the same settings: serde cannot share a struct between them and still
+/// refuse what neither knows.
+macro_rules! taken {
+    ($section:expr) => {
+        Written {
+            brokers: $section.brokers.take(),
+            tls: $section.tls.take(),
+            ca: $section.ca.take(),
+            certificate: $section.certificate.take(),
+            key: $section.key.take(),
+            key_password_file: $section.key_password_file.take(),
+            user: $section.user.take(),
+            password_file: $section.password_file.take(),
+            mechanism: $section.mechanism.take(),
         }
+    };
+}
+
+impl Written {
+    pub(super) fn of_kafka(section: &mut raw::Kafka) -> Self {
+        taken!(section)
     }
 
-    /// The same settings of the other section.
-    pub(super) fn take_publish(raw: &mut raw::Publish) -> Self {
-        Self {
-            brokers: raw.brokers.take(),
-            tls: raw.tls.take(),
-            ca: raw.ca.take(),
-            certificate: raw.certificate.take(),
-            key: raw.key.take(),
-            key_password_file: raw.key_password_file.take(),
-            user: raw.user.take(),
-            password_file: raw.password_file.take(),
-            mechanism: raw.mechanism.take(),
-        }
+    pub(super) fn of_publish(section: &mut raw::Publish) -> Self {
+        taken!(section)
     }
 }
 
