@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 /// with more waits.
 const UNANSWERED_MAX: usize = 64;
 
+/// A request at most of who has not logged in: none of these is longer, and nobody unknown takes room from others.
+const STRANGERS_FRAME_BYTES_MAX: usize = 64 << 10;
+
 /// A client that does not take its answers for this long is gone.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
@@ -149,6 +152,9 @@ struct Reader<R> {
 impl<R: AsyncRead + Unpin> Reader<R> {
     async fn run(mut self, shutdown: CancellationToken) -> Result<(), ConnectionError> {
         loop {
+            let max = self.shared.config.frame_bytes_max;
+            let known = self.login.allows(Kind::Produce);
+            self.frames.bound(if known { max } else { max.min(STRANGERS_FRAME_BYTES_MAX) });
             let frame = tokio::select! {
                 frame = self.frames.next() => frame?,
                 () = shutdown.cancelled() => None,

@@ -76,6 +76,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { from, buffer: BytesMut::new(), max, room }
     }
 
+    /// Frames from now on are no longer than this.
+    pub(crate) fn bound(&mut self, max: usize) {
+        self.max = max;
+    }
+
     /// The next frame; `None` when the client has closed between frames.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         let len = loop {

@@ -241,6 +241,20 @@ fn a_damaged_batch_is_refused_and_the_connection_lives_on() {
 }
 
 #[test]
+fn who_has_not_logged_in_may_not_send_much() {
+    let mut guarded = config();
+    guarded.users.insert("door".into(), user("s3cret", &[]));
+    let listener = start(guarded, &StandIn::new());
+    let mut socket = connect(listener.address);
+    socket.write_all(&frame(18, 0, 1, b"")).unwrap();
+    answer(&mut socket);
+    // Its length alone: what follows never comes, and is not waited for.
+    socket.write_all(&100_000_u32.to_be_bytes()).unwrap();
+    assert_eq!(socket.read(&mut [0]).unwrap(), 0);
+    listener.stop().unwrap();
+}
+
+#[test]
 fn oversize_frames_and_noise_end_their_connection_and_no_other() {
     let intake = StandIn::new();
     let listener = start(config(), &intake);
