@@ -107,3 +107,33 @@ fn is_unfinished(bytes: &[u8], at: usize, used: usize) -> bool {
     let sectors = bytes.get(first..used).unwrap_or_default().chunks(SECTOR_BYTES);
     sectors.filter(|sector| sector.len() == SECTOR_BYTES).any(|s| s.iter().all(|b| *b == 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes with the lengths of a header of 100 and a body of `body`, and no zeros.
+    fn claimed(body: u32) -> Vec<u8> {
+        let mut bytes = vec![7; 12];
+        bytes.extend_from_slice(&100_u32.to_le_bytes());
+        bytes.extend_from_slice(&body.to_le_bytes());
+        let (_, whole) = frame::claimed_bytes(&bytes).unwrap();
+        bytes.resize(usize::try_from(whole).unwrap(), 7);
+        bytes
+    }
+
+    #[test]
+    fn what_lacks_its_end_or_a_whole_sector_is_unfinished_and_nothing_else_is() {
+        let whole = claimed(2_000);
+        let unfinished = |bytes: &[u8]| is_unfinished(bytes, 0, used(bytes));
+        assert!(!unfinished(&whole));
+        assert!(unfinished(&whole[..whole.len() - 1]) && unfinished(&whole[..10]));
+        let with_zeros = |range: std::ops::Range<usize>| {
+            let mut bytes = whole.clone();
+            bytes[range].fill(0);
+            bytes
+        };
+        assert!(unfinished(&with_zeros(512..1_024)) && unfinished(&with_zeros(1_024..1_600)));
+        assert!(!unfinished(&with_zeros(513..1_024)) && !unfinished(&with_zeros(600..1_500)));
+    }
+}

@@ -332,3 +332,17 @@ fn key_hash(name: &str, key: &VerifyingKey) -> [u8; 4] {
         .into();
     [digest[0], digest[1], digest[2], digest[3]]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_never_a_path_nor_endless() {
+        assert!(is_id("20261127T080000-1a2B") && is_id(&"a".repeat(64)));
+        let long = "a".repeat(65);
+        for text in ["", "..", "../a", "a/b", "a.b", "ä", "a b", &long] {
+            assert!(!is_id(text), "'{text}'");
+        }
+    }
+}

@@ -6,10 +6,11 @@ mod events;
 use crate::common::{twin::Twin, *};
 use custos_event::{Append, Entry, LogId};
 use custos_store::{
-    Disk, Store, StoreError,
+    Disk, LogReport, Options, Store, StoreError, VerifyOptions,
     medium::{How, Medium as _},
+    verify,
 };
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 #[test]
 fn callers_share_frames_and_each_keeps_its_order() {
@@ -43,6 +44,33 @@ fn callers_share_frames_and_each_keeps_its_order() {
     assert!(last.len() == 8 && last.values().all(|n| *n == 299));
     store.close().unwrap();
     assert_ok(dir.path());
+}
+
+/// A new segment says where the log's tree stands: all before it is durable by then.
+#[test]
+fn no_segment_is_begun_before_what_the_last_one_holds_is_durable() {
+    let disk = Twin::with_slow_syncs(Duration::from_millis(1));
+    let small = Options { disk: Disk::new(disk.clone()), segment_bytes: 300, ..options() };
+    let folder = Path::new("/data");
+    let (store, _) = Store::open(folder, small.clone()).unwrap();
+    std::thread::scope(|scope| {
+        for caller in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..40 {
+                    let text = format!("{caller} {n} {}", "z".repeat(60));
+                    store.append_blocking(append(LogId::TELEMETRY, &[&text])).unwrap();
+                }
+            });
+        }
+    });
+    store.close().unwrap();
+    let on_twin = VerifyOptions { disk: Disk::new(disk), ..VerifyOptions::default() };
+    let reports = verify(folder, &on_twin).unwrap();
+    assert!(reports.iter().all(LogReport::is_ok), "{reports:#?}");
+    let (store, facts) = Store::open(folder, small).unwrap();
+    assert!(facts.is_empty(), "{facts:?}");
+    assert_eq!(follow_all(&store).iter().map(|commit| commit.3.len()).sum::<usize>(), 160);
 }
 
 #[test]

@@ -15,8 +15,12 @@ fn small() -> Options {
 }
 
 fn grow(store: &Store, commits: usize) {
+    grow_by(store, "record", commits);
+}
+
+fn grow_by(store: &Store, word: &str, commits: usize) {
     for n in 0..commits {
-        let text = format!("record {n} {}", "y".repeat(n * 13 % 70));
+        let text = format!("{word} {n} {}", "y".repeat(n * 13 % 70));
         store.append_blocking(append(LogId::TELEMETRY, &[&text, "second"])).unwrap();
     }
     store.wait_sealed();
@@ -185,6 +189,26 @@ fn a_log_that_went_on_without_its_end_is_not_given_another() {
     assert!(report.repaired.is_empty(), "{report:?}");
     assert!(report.left[0].reason.contains("goes on without them"), "{report:?}");
     assert_eq!(records(&store), before);
+}
+
+#[test]
+fn a_whole_segment_of_other_records_in_the_place_of_one_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, other] = ["d", "other"].map(|name| dir.path().join(name));
+    Store::open(&data, small()).unwrap().0.close().unwrap();
+    // The same keys, and from here on another life.
+    copy_tree(&data, &other);
+    let [store, twin] = [&data, &other].map(|data| Store::open(data, small()).unwrap().0);
+    grow_by(&store, "record", 300);
+    grow_by(&twin, "recork", 300);
+    twin.close().unwrap();
+    let (mine, theirs) = (segments(&data, LogId::TELEMETRY), segments(&other, LogId::TELEMETRY));
+    assert_eq!(mine[1].file_name(), theirs[1].file_name());
+    assert!(scrub(&store).damaged.is_empty());
+    std::fs::copy(&theirs[1], &mine[1]).unwrap();
+    let found = scrub(&store).damaged;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].reason.contains("not the one that the next segment"), "{found:?}");
 }
 
 #[test]

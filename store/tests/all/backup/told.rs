@@ -99,6 +99,37 @@ fn a_backup_of_a_damaged_log_says_so_and_restores_the_rest() {
     assert!(faults(&dir).contains(&"telemetry corrupt".to_owned()));
 }
 
+/// Nobody knows which commits a damaged segment still has: it cannot be cut, but it is in nobody's way.
+#[test]
+fn a_damaged_log_is_restored_to_each_point_that_does_not_lie_in_the_damage() {
+    let work = tempfile::tempdir().unwrap();
+    let (data, to) = (work.path().join("data"), work.path().join("to"));
+    let (store, _) = Store::open(&data, small()).unwrap();
+    grow(&store, 100);
+    store.wait_sealed();
+    let (seen, last) = (follow_all(&store), store.last_commit().0);
+    store.close().unwrap();
+    let files = segments(&data, LogId::TELEMETRY);
+    flip_middle(&files[files.len() - 2]);
+    let (store, _) = Store::open(&data, small()).unwrap();
+    assert_eq!(back_up(&store, &to, BackupKind::Full).damaged().count(), 1);
+    store.close().unwrap();
+    let mut refused = Vec::new();
+    for commit in (3..=last).step_by(4) {
+        let dir = work.path().join(commit.to_string());
+        match restore(&to, &to_commit(commit), &dir) {
+            Ok(()) if refused.is_empty() => assert_restored(&dir, &seen, commit),
+            Ok(()) => assert!(!faults(&dir).is_empty(), "commit {commit}"),
+            Err(error) => {
+                assert!(error.to_string().contains("cannot be cut at"), "{error}");
+                refused.push(commit);
+            }
+        }
+    }
+    assert!(refused.len() > 1 && refused[0] > 20 && refused.is_sorted(), "{refused:?}");
+    assert!(refused.windows(2).all(|two| two[1] == two[0] + 4), "{refused:?}");
+}
+
 /// What is there already counts as done, and as moved only what was stored.
 #[test]
 fn a_backup_tells_how_far_it_has_come_and_ends_when_it_is_told_to() {

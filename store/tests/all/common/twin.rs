@@ -9,7 +9,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 /// The steps that change something: those that can be made to fail.
@@ -101,6 +101,8 @@ struct State {
     power_gone: bool,
     /// The mutant: a sync of a file says yes and does nothing.
     syncs_lie: bool,
+    /// How long each sync of a file takes.
+    sync_takes: Duration,
     room: Option<usize>,
     /// Shared with the disks that come of this one.
     nonces: Arc<Mutex<Nonces>>,
@@ -208,6 +210,13 @@ impl Twin {
     pub fn without_sync() -> Self {
         let twin = Self::default();
         twin.lock_state().syncs_lie = true;
+        twin
+    }
+
+    /// A disk whose syncs of files take so long: what does not wait for them overtakes them.
+    pub fn with_slow_syncs(takes: Duration) -> Self {
+        let twin = Self::default();
+        twin.lock_state().sync_takes = takes;
         twin
     }
 
@@ -480,6 +489,10 @@ impl MediumFile for TwinFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let takes = self.twin.lock_state().sync_takes;
+        if !takes.is_zero() {
+            std::thread::sleep(takes);
+        }
         let mut state = self.twin.lock_state();
         let turn = state.turn(Step::Sync)?;
         let lies = state.syncs_lie;
