@@ -19,7 +19,6 @@ use std::{
     sync::Arc,
 };
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// What is spoken.
@@ -47,7 +46,7 @@ impl Protocol {
 pub enum Transport {
     Udp,
     Tcp,
-    Tls(TlsAcceptor),
+    Tls(tls::Acceptor),
 }
 
 impl Transport {
@@ -113,7 +112,7 @@ pub struct Port<I> {
 
 enum Socket {
     Datagrams(datagrams::Receiver),
-    Streams(TcpListener, Option<TlsAcceptor>),
+    Streams(TcpListener, Option<tls::Acceptor>),
 }
 
 impl<I: Intake> Port<I> {
@@ -151,7 +150,7 @@ impl<I: Intake> Port<I> {
 
 async fn streams(
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<tls::Acceptor>,
 ) -> io::Result<(Socket, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;

@@ -13,7 +13,7 @@ use axum::{Router, middleware::from_fn, response::IntoResponse, routing::get};
 use connections::{HEAD_WITHIN, Speaking};
 use custos_ingest::{
     Decoders, Gate, HttpConfig, HttpIntake,
-    port::tls::TlsAcceptor,
+    port::tls::Acceptor,
     shippers::{self, ShippersConfig},
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -56,7 +56,7 @@ pub(crate) async fn bind(
 /// The same for a port that shippers alone speak to, with its own routes and, where asked, TLS.
 pub(crate) async fn bind_shippers(
     listen: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     config: ShippersConfig,
     gate: Gate<StoreIntake>,
     stop: CancellationToken,

@@ -389,3 +389,41 @@ fn a_source_that_falls_silent_is_told_and_so_is_that_it_speaks_again() -> Result
     told(false)?;
     node.stop()
 }
+
+/// The certificate that a port shows, as openssl prints it.
+fn shown_certificate(port: u16) -> Result<String> {
+    let connect = format!("127.0.0.1:{port}");
+    let told = Command::new("openssl")
+        .args(["s_client", "-connect", &connect])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()?;
+    let told = String::from_utf8(told.stdout)?;
+    let (_, from) = told.split_once("-----BEGIN").context("no certificate was shown")?;
+    Ok(from.split_once("-----END").context("no end")?.0.to_owned())
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_without_a_restart_and_a_broken_one_is_not() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = Authority::make(folder.path(), &["server", "renewed"])?;
+    let (http, port) = (free_port()?, free_port()?);
+    let config = format!(
+        "[[intake]]\nname = \"apps\"\nprotocol = \"gelf\"\ntransport = \"tls\"\n\
+         listen = \"127.0.0.1:{port}\"\ncertificate = \"{0}/server.pem\"\nkey = \"{0}/server.key\"\n",
+        folder.path().display()
+    );
+    let mut node = Node::start(folder.path(), http, &config)?;
+    let first = shown_certificate(port)?;
+    // As a renewal that is half done: the new certificate beside the old key.
+    fs::copy(authority.file("renewed.pem"), authority.file("server.pem"))?;
+    wait::until("the pair to be refused", LIMIT, || {
+        ensure!(shown_certificate(port)? == first, "what does not hold together was shown");
+        Ok((node.metric("custos_tls_files_refused_total")? >= 1.0).then_some(()))
+    })?;
+    fs::copy(authority.file("renewed.key"), authority.file("server.key"))?;
+    wait::until("the renewed certificate", LIMIT, || {
+        Ok((shown_certificate(port)? != first).then_some(()))
+    })?;
+    node.stop()
+}

@@ -1,7 +1,7 @@
 //! What an operator decides about the listener, and its limits.
 
 use super::{login::User, records::BATCH_BYTES_MAX};
-use crate::{kafka::Mechanism, port::tls::TlsAcceptor};
+use crate::{kafka::Mechanism, port::tls::Acceptor};
 use std::{collections::BTreeMap, net::SocketAddr};
 
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct ListenerConfig {
     pub events_bytes_max: usize,
     pub connections_max: usize,
     /// Clients speak TLS, and show a certificate where this asks for one.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Acceptor>,
     /// Who may log in, by name. Empty: nobody is asked.
     pub users: BTreeMap<String, User>,
     /// How it may be shown who one is.

@@ -4,7 +4,7 @@ use super::{
     PortConfig, Protocol,
     dialogue::{self, Speaking},
     stream,
-    tls::{self, NoTls},
+    tls::{self, Acceptor, NoTls},
 };
 use crate::{
     batch::{Intake, IntakeError},
@@ -24,7 +24,6 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 /// Each may hold an event that is not whole yet (256 KiB), what it has read (64 KiB) and the events of that:
@@ -66,7 +65,7 @@ impl ConnectionError {
 /// Serves until `stop`; an error only if the store failed.
 pub(super) async fn run<I: Intake>(
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Acceptor>,
     config: &PortConfig,
     gate: &Gate<I>,
     stop: &CancellationToken,
@@ -148,7 +147,7 @@ impl One {
     async fn serve<I: Intake>(
         self,
         stream: TcpStream,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
         gate: Gate<I>,
     ) -> Option<FeedError> {
         let ended = match tls {

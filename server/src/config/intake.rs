@@ -12,7 +12,7 @@ use custos_ingest::{
     decode::{Mappings, SourceType},
     port::{
         Protocol, SharedKey, Transport,
-        tls::{TlsAcceptor, TlsFiles, acceptor},
+        tls::{Acceptor, TlsFiles, acceptor},
     },
     shippers::{Token, Webhook},
 };
@@ -118,7 +118,7 @@ impl Intake {
         hooks.iter().map(open).collect()
     }
 
-    pub(crate) fn tls(&self) -> anyhow::Result<Option<TlsAcceptor>> {
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<Acceptor>> {
         let Over::Tls(files) = &self.over else { return Ok(None) };
         let acceptor = acceptor(files).with_context(|| format!("[[intake]] '{}'", self.name))?;
         Ok(Some(acceptor))

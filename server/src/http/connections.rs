@@ -1,7 +1,7 @@
 //! The connections of HTTP: how many there may be, and how long one may take to say what it wants.
 
 use axum::{Router, extract::ConnectInfo, http::Request};
-use custos_ingest::port::tls::TlsAcceptor;
+use custos_ingest::port::tls::Acceptor;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -62,7 +62,7 @@ pub(super) async fn serve(
 /// How a port is spoken to.
 #[derive(Clone, Default)]
 pub(super) struct Speaking {
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Acceptor>,
     /// A request that came whole is carried out though its sender has hung up: some shippers, as pygelf, never
     /// wait for an answer. Elsewhere nobody is left to read what is still being made.
     pub(super) finishes: bool,
@@ -81,12 +81,12 @@ impl Answering {
     async fn accept(
         self,
         stream: TcpStream,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
         peer: SocketAddr,
         _place: OwnedSemaphorePermit,
     ) {
         let Some(tls) = tls else { return self.answer(stream, peer).await };
-        match tokio::time::timeout(self.head_within, tls.accept(stream)).await {
+        match tokio::time::timeout(self.head_within, tls.now().accept(stream)).await {
             Ok(Ok(stream)) => self.answer(stream, peer).await,
             Ok(Err(error)) => {
                 metrics::counter!("custos_http_tls_refused_total").increment(1);
