@@ -1,4 +1,4 @@
-//! Sources that people make while Custos runs: who may send under which name, and when that ended.
+//! Sources in people's hands while Custos runs: who may send under which name, when that ended, and what is paused.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,5 +14,12 @@ pub enum SourceEvent {
         sha256: String,
     },
     /// Its token no longer holds. What it sent stays.
-    Closed { reason: String },
+    Closed {
+        reason: String,
+    },
+    /// A topic of Kafka, or `kafka` for all, is not read until it is resumed.
+    Paused {
+        reason: String,
+    },
+    Resumed,
 }

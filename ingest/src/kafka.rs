@@ -6,6 +6,7 @@
 //! [`flight`] hands them to the store on a second thread.
 
 mod anew;
+mod by_hand;
 mod config;
 mod flight;
 mod gather;
@@ -15,16 +16,19 @@ mod producer;
 mod security;
 mod session;
 mod shown;
+mod start;
 #[cfg(test)]
 mod tests;
 mod topics;
 mod trouble;
 
-pub use config::{ConfigError, ConsumerConfig, Start};
+pub use by_hand::ByHand;
+pub use config::{ConfigError, ConsumerConfig};
 pub use lag::Lags;
 pub use producer::{Ended, Outgoing, Producer, ProducerConfig};
 pub use security::{Account, Mechanism, Security, Tls};
 pub use shown::Shown;
+pub use start::Start;
 pub use topics::ByTopic;
 
 use crate::{batch::Intake, decoding::Decoders};
@@ -36,7 +40,8 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use session::{Outside, Session, Starts};
+use session::{Outside, Session};
+use start::Starts;
 use std::{
     io,
     sync::{Arc, mpsc},
@@ -111,14 +116,14 @@ enum End {
 
 impl<I: Intake> Consumer<I> {
     /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs, `shown` of how far
-    /// behind it is and of what is wrong.
+    /// behind it is and of what is wrong; what `by_hand` has is not read.
     pub fn new(
         config: ConsumerConfig,
         intake: Arc<I>,
         decoders: Decoders,
         clock: Arc<dyn Clock>,
         facts: Arc<dyn Fn(Fact) + Send + Sync>,
-        shown: Shown,
+        (shown, by_hand): (Shown, Arc<ByHand>),
     ) -> Result<Self, ConsumerError> {
         let client = config.client()?;
         client.create_native_config().map_err(ConfigError::Client)?;
@@ -128,7 +133,7 @@ impl<I: Intake> Consumer<I> {
         let log_of = Box::new(move |source: &str| routes.log_of(source));
         let starts = Starts::new(&config);
         shown.begin();
-        let outside = Outside { decoders, clock, facts, shown, stored, log_of, starts };
+        let outside = Outside { decoders, clock, facts, shown, by_hand, stored, log_of, starts };
         Ok(Self { config, client, intake, outside: Arc::new(outside) })
     }
 
@@ -307,7 +312,21 @@ impl<'c> Loop<'c> {
             self.resting_until = None;
             return self.reopen(&|_, _| false);
         }
-        Ok(())
+        // What is held back for the store goes on with it.
+        match self.session.by_hand().news() {
+            Some(change) if !self.paused => {
+                self.read_on()?;
+                self.session.by_hand().heeded(change);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads all that is assigned, but what somebody has paused.
+    fn read_on(&self) -> Result<(), String> {
+        let assigned = self.consumer.assignment().map_err(|error| error.to_string())?;
+        self.session.read_on(self.consumer, &assigned).map_err(|error| error.to_string())
     }
 
     /// One poll, and what follows from it.
@@ -343,6 +362,7 @@ impl<'c> Loop<'c> {
     fn flush_when(&mut self, idle: bool) -> Result<(), String> {
         if self.progress_shown.elapsed() >= PROGRESS_EVERY {
             self.session.show_progress(self.consumer, CommitMode::Async);
+            self.session.ask_ends(self.consumer, ASK_LIMIT);
             self.progress_shown = now();
         }
         let (events, bytes) = self.session.gathered();
@@ -380,8 +400,7 @@ impl<'c> Loop<'c> {
             return Ok(());
         }
         self.paused = false;
-        let assigned = self.consumer.assignment().map_err(|error| error.to_string())?;
-        self.consumer.resume(&assigned).map_err(|error| error.to_string())
+        self.read_on()
     }
 
     /// The store refused a batch for now: everything on its way is dropped, to be read again later.

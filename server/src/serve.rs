@@ -26,8 +26,8 @@ use anyhow::Context as _;
 use custos_event::{Clock, Fact};
 use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
-    decode::{Decoder, Mappings, SourceType},
-    kafka::{Consumer, Shown},
+    decode::{Decoder, SourceType},
+    kafka::{ByHand, Consumer, Shown},
     listener::Listener,
     shippers::ShippersConfig,
 };
@@ -94,6 +94,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     followers::start_detector(&files, &opened, tasks)?;
     let registrar = Registrar::open(&opened.store, &opened.journal()?).map_err(Failure::store)?;
     let rules = (broken, registrar);
+    let book = source_book(&config, &opened)?;
     drop(files);
     let index = followers::start_indexer(&opened, tasks)?;
     let views = followers::start_views(&opened, tasks)?;
@@ -109,7 +110,6 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     let intake =
         StoreIntake::new(opened.store.clone(), Arc::clone(&opened.table)).with_classes(classes);
     let intake = intake.with_enricher(start_enricher(&config.enrich, &opened, tasks)?);
-    let book = source_book(&config.intakes, &config.mappings, &opened)?;
     let mut ready = Vec::new();
     let mut inlets = Inlets { silence: config.silence.clone(), ..Inlets::default() };
     if let Some(listener) = config.listener {
@@ -121,7 +121,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.reach.brokers));
         let shown = Shown::new(Arc::clone(&inlets.lags), Arc::clone(&inlets.crm));
-        start_consumer(kafka, &intake, &opened, shown, tasks)?;
+        start_consumer(kafka, &intake, &opened, (shown, Arc::clone(book.by_hand())), tasks)?;
     }
     ready.extend(publish::start(config.publish.as_ref(), &opened, &inlets.crm, tasks)?);
     for port in &config.intakes {
@@ -364,22 +364,20 @@ fn start_enricher(
     Ok(enricher)
 }
 
-/// The sources that people made, under names that the configuration does not give.
-fn source_book(
-    intakes: &[config::intake::Intake],
-    mappings: &Arc<Mappings>,
-    opened: &Opened,
-) -> Result<SourceBook, Failure> {
-    let taken = intakes.iter().flat_map(|intake| intake.types.keys().cloned()).collect();
+/// The sources that people made, under names that the configuration does not give, and what they paused.
+fn source_book(config: &Config, opened: &Opened) -> Result<SourceBook, Failure> {
+    let taken = config.intakes.iter().flat_map(|intake| intake.types.keys().cloned()).collect();
+    let topics = config.kafka.as_ref().map(config::kafka::Kafka::read).unwrap_or_default();
     let of = (&opened.store, &opened.journal()?);
-    SourceBook::open(of, mappings, taken, Arc::new(SystemClock)).map_err(Failure::store)
+    let clock = Arc::new(SystemClock);
+    SourceBook::open(of, &config.mappings, (taken, topics), clock).map_err(Failure::store)
 }
 
 fn start_consumer(
     config: config::kafka::Kafka,
     intake: &StoreIntake,
     opened: &Opened,
-    shown: Shown,
+    outside: (Shown, Arc<ByHand>),
     tasks: &mut Tasks,
 ) -> Result<(), Failure> {
     let consumer_config = config.consumer().map_err(Failure::usage)?;
@@ -393,7 +391,7 @@ fn start_consumer(
     let intake = Arc::new(intake.clone());
     let stop = tasks.stop();
     let clock = Arc::new(SystemClock);
-    let consumer = Consumer::new(consumer_config, intake, decoders, clock, facts, shown)
+    let consumer = Consumer::new(consumer_config, intake, decoders, clock, facts, outside)
         .map_err(Failure::usage)?;
     tasks.spawn_thread("kafka consumer", move || Ok(consumer.run(&stop)?));
     Ok(())

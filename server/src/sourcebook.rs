@@ -1,5 +1,7 @@
-//! Sources that people make in the console: the one door for it. It decides under one lock, writes the fact, and only then
-//! do the ports take the token.
+//! Sources that people make or pause in the console: the one door for it. It decides under one lock, writes the fact, and
+//! only then do the ports take the token, or does the reader of Kafka pause.
+
+mod pauses;
 
 use crate::{
     auth::secret::{self, Digest},
@@ -13,6 +15,7 @@ use custos_event::{
 use custos_ingest::{
     decode::{Mappings, SourceType},
     http::is_source_name,
+    kafka::{ByHand, ByTopic},
     shippers::{Token, TokenBook},
 };
 use custos_store::Store;
@@ -25,7 +28,9 @@ use tracing::warn;
 /// As many as the configuration may name.
 const OPEN_MAX: usize = 1_000;
 
-/// Shared by handlers and ports.
+pub(crate) use pauses::Pause;
+
+/// Shared by handlers, ports and the reader of Kafka.
 #[derive(Clone)]
 pub(crate) struct SourceBook(Arc<Inner>);
 
@@ -38,6 +43,10 @@ struct Inner {
     tokens: Arc<TokenBook>,
     /// What each source's events are: asked at each request, so not behind the lock that is held over a write.
     types: RwLock<BTreeMap<String, SourceType>>,
+    /// The topics that are read from Kafka, and which of them are not for now.
+    topics: ByTopic<()>,
+    pauses: RwLock<BTreeMap<String, Pause>>,
+    by_hand: Arc<ByHand>,
     /// By name. Held from decision to application.
     all: Mutex<BTreeMap<String, Made>>,
 }
@@ -81,17 +90,27 @@ pub(crate) enum BookError {
     TooMany,
     #[error("a reason is needed")]
     Reason,
+    #[error(
+        "no '{0}' is read from Kafka here; name one that is, as in kafka:doors, or kafka for all of them"
+    )]
+    NotRead(String),
+    #[error("'{0}' is paused already")]
+    Paused(String),
+    #[error("'{0}' is not paused")]
+    NotPaused(String),
+    #[error("all of Kafka is paused; resume 'kafka'")]
+    AllPaused,
     /// Whether it holds is seen after the next start.
     #[error("the source could not be written down")]
     Failed(#[from] anyhow::Error),
 }
 
 impl SourceBook {
-    /// Folds the journal's sources. `taken`: names that the configuration gives.
+    /// Folds the journal's sources. `taken`: names that the configuration gives; `topics`: what is read from Kafka.
     pub(crate) fn open(
         (store, journal): (&Store, &Journal),
         mappings: &Arc<Mappings>,
-        taken: BTreeSet<String>,
+        (taken, topics): (BTreeSet<String>, ByTopic<()>),
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let inner = Inner {
@@ -101,6 +120,9 @@ impl SourceBook {
             taken,
             tokens: Arc::default(),
             types: RwLock::default(),
+            topics,
+            pauses: RwLock::default(),
+            by_hand: Arc::default(),
             all: Mutex::default(),
         };
         let mut all = BTreeMap::new();
@@ -174,18 +196,10 @@ impl SourceBook {
 
     /// From now on nobody sends under this name.
     pub(crate) fn close(&self, actor: &Actor, name: &str, reason: &str) -> Result<(), BookError> {
-        let reason = reason.trim();
-        if reason.is_empty() {
-            return Err(BookError::Reason);
-        }
+        let reason = given(reason)?;
         let mut all = self.0.all();
         open_one(&all, name)?;
-        Ok(self.0.write(
-            &mut all,
-            actor,
-            name,
-            SourceEvent::Closed { reason: reason.to_owned() },
-        )?)
+        Ok(self.0.write(&mut all, actor, name, SourceEvent::Closed { reason })?)
     }
 
     fn issue(
@@ -200,6 +214,12 @@ impl SourceBook {
         self.0.write(all, actor, name, SourceEvent::TokenIssued { kind, sha256 })?;
         Ok(token)
     }
+}
+
+/// A reason that says something.
+fn given(reason: &str) -> Result<String, BookError> {
+    let reason = reason.trim();
+    if reason.is_empty() { Err(BookError::Reason) } else { Ok(reason.to_owned()) }
 }
 
 fn open_one<'a>(all: &'a BTreeMap<String, Made>, name: &str) -> Result<&'a Made, BookError> {
@@ -252,6 +272,8 @@ impl Inner {
                     (made.token, made.at, made.by, made.reason) = (None, at, by, Some(reason));
                 }
             }
+            SourceEvent::Paused { reason } => self.note_pause(name, Some(Pause { at, by, reason })),
+            SourceEvent::Resumed => self.note_pause(name, None),
         }
     }
 

@@ -218,6 +218,17 @@ impl Kafka {
         })
     }
 
+    /// Lets go of the records of partition 0 before `offset`, as retention does.
+    pub fn delete_before(&self, topic: &str, offset: i64) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = AdminClient::from_config(&self.client())?;
+        let options = AdminOptions::new().operation_timeout(Some(REQUEST_LIMIT));
+        let mut before = TopicPartitionList::new();
+        before.add_partition_offset(topic, 0, Offset::Offset(offset))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let done = runtime.block_on(admin.delete_records(&before, &options))?;
+        done.elements().iter().try_for_each(|one| Ok(one.error()?))
+    }
+
     /// How many records each partition of `topic` has had so far.
     pub fn ends(&self, topic: &str) -> Result<Vec<i64>> {
         let consumer: BaseConsumer = self.client().create()?;

@@ -3,9 +3,9 @@
 use super::{
     anew,
     security::{Security, refuse_own},
+    start::Start,
     topics::ByTopic,
 };
-use custos_event::Timestamp;
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel, error::KafkaError};
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,31 +25,6 @@ pub enum ConfigError {
     SecretProperty(String),
     #[error("the Kafka client refuses its configuration; correct properties")]
     Client(#[source] KafkaError),
-}
-
-/// Where a partition is begun that was never read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Start {
-    #[default]
-    Earliest,
-    /// Until its first record is stored, a restart begins at the end again.
-    Latest,
-    /// With the first record that the broker has as of then or later.
-    At(Timestamp),
-}
-
-impl std::str::FromStr for Start {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "earliest" => Ok(Self::Earliest),
-            "latest" => Ok(Self::Latest),
-            time => time.parse().map(Self::At).map_err(|_| {
-                format!("'{time}' is none of earliest, latest and a time as 2026-11-01T00:00:00Z")
-            }),
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -179,15 +154,6 @@ mod tests {
             let error = config.client().unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("remove"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_start_is_an_end_or_a_time() {
-        assert_eq!("latest".parse(), Ok(Start::Latest));
-        let time = Start::At(Timestamp::from_secs(1_793_491_200));
-        assert_eq!("2026-11-01T00:00:00Z".parse(), Ok(time));
-        let error = "yesterday".parse::<Start>().unwrap_err();
-        assert!(error.contains("'yesterday'") && error.contains("earliest"), "{error}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Place {
         let Some((last, _)) = self.last else {
             let from = self.next.clamp(marks.low, marks.high);
             let fact = (from > self.next).then(|| of.gap(self.next, from));
-            return Resumed { place: Self { next: from, ..self }, from, fact };
+            return Resumed { place: Self { next: from, began: from, ..self }, from, fact };
         };
         if marks.high <= last {
             return self.other(marks, of);

@@ -2,12 +2,12 @@
 
 use super::{
     anew::MadeAnew,
-    config::{ConsumerConfig, Start},
+    by_hand::ByHand,
     flight::Flight,
     gather::{At, Gathered},
     place::{Marks, Named, Place, Resumed, Seen},
     shown::Shown,
-    topics::ByTopic,
+    start::Starts,
     trouble::{self, About, Trouble, Way},
 };
 use crate::{
@@ -49,27 +49,12 @@ pub(crate) struct Outside {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) facts: Arc<dyn Fn(Fact) + Send + Sync>,
     pub(crate) shown: Shown,
+    pub(crate) by_hand: Arc<ByHand>,
     /// The store's last ranges.
     pub(crate) stored: Box<dyn Fn() -> Vec<SourceRange> + Send + Sync>,
     /// The log that keeps a source.
     pub(crate) log_of: Box<dyn Fn(&str) -> LogId + Send + Sync>,
     pub(crate) starts: Starts,
-}
-
-/// Where partitions are begun that were never read.
-pub(crate) struct Starts {
-    usual: Start,
-    others: ByTopic<Start>,
-}
-
-impl Starts {
-    pub(crate) fn new(config: &ConsumerConfig) -> Self {
-        Self { usual: config.start, others: config.starts.clone() }
-    }
-
-    fn of(&self, topic: &str) -> Start {
-        self.others.of(topic).copied().unwrap_or(self.usual)
-    }
 }
 
 pub(crate) struct Session {
@@ -93,6 +78,8 @@ struct Topic {
     log: LogId,
     decoder: Box<dyn Decode>,
     places: HashMap<i32, Place>,
+    /// Where partitions that somebody has paused end, as far as it was asked: their lag.
+    ends: HashMap<i32, i64>,
 }
 
 impl Session {
@@ -208,7 +195,7 @@ impl Session {
                     let resumed = match before {
                         Some(before) if is_other(topic, *partition) => before.other(marks, named),
                         Some(before) => before.resume(marks, named),
-                        None => Place::begin(self.begin(consumer, marks, named)?),
+                        None => self.outside.starts.begin(consumer, marks, named, BROKER_LIMIT)?,
                     };
                     self.tell(topic, resumed)
                 }
@@ -223,30 +210,6 @@ impl Session {
             list.add_partition_offset(topic, *partition, from)?;
         }
         Ok(list)
-    }
-
-    /// The first offset to be read of a partition that never was.
-    fn begin(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        marks: Marks,
-        of: Named<'_>,
-    ) -> KafkaResult<i64> {
-        let time = match self.outside.starts.of(of.topic) {
-            Start::Earliest => return Ok(marks.low),
-            Start::Latest => return Ok(marks.high),
-            Start::At(time) => Offset::Offset(time.as_millis()),
-        };
-        let mut asked = TopicPartitionList::new();
-        asked.add_partition_offset(of.topic, of.partition, time)?;
-        let found = consumer.offsets_for_times(asked, BROKER_LIMIT)?;
-        let Some(found) = found.elements().first().map(|one| (one.error(), one.offset())) else {
-            return Ok(marks.low);
-        };
-        found.0?;
-        // Without one that late, the broker answers with the end.
-        let Offset::Offset(from) = found.1 else { return Ok(marks.high) };
-        Ok(from.clamp(marks.low, marks.high))
     }
 
     fn tell(&self, topic: &str, resumed: Resumed) -> (Place, Offset) {
@@ -268,7 +231,7 @@ impl Session {
         let source: Arc<str> = format!("kafka:{name}").into();
         let decoder = (self.outside.decoders)(&source);
         let log = (self.outside.log_of)(&source);
-        Topic { source, log, decoder, places: HashMap::new() }
+        Topic { source, log, decoder, places: HashMap::new(), ends: HashMap::new() }
     }
 
     /// Topics that were made anew since this was last asked.
@@ -286,7 +249,65 @@ impl Session {
         let partitions = names(&assigned);
         let list = self.open(consumer, &partitions, is_other)?;
         consumer.assign(&list)?;
-        consumer.resume(&list)
+        self.read_on(consumer, &list)
+    }
+
+    pub(crate) fn by_hand(&self) -> &ByHand {
+        &self.outside.by_hand
+    }
+
+    /// Reads these partitions, but what somebody has paused.
+    pub(crate) fn read_on(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        assigned: &TopicPartitionList,
+    ) -> KafkaResult<()> {
+        let (mut paused, mut read) = (TopicPartitionList::new(), TopicPartitionList::new());
+        let mut reading = self.lock();
+        for (topic, partition) in names(assigned) {
+            let reader = reading.topics.entry(topic.clone()).or_insert_with(|| self.topic(&topic));
+            let by_hand = self.outside.by_hand.has(&reader.source);
+            if !by_hand {
+                reader.ends.remove(&partition);
+            }
+            let list = if by_hand { &mut paused } else { &mut read };
+            list.add_partition(&topic, partition);
+        }
+        drop(reading);
+        consumer.pause(&paused)?;
+        consumer.resume(&read)
+    }
+
+    /// Asks where the partitions end that somebody has paused: nobody is told with what they no longer fetch.
+    pub(crate) fn ask_ends(&self, consumer: &BaseConsumer<Self>, limit: Duration) {
+        let mut asked = TopicPartitionList::new();
+        for (name, topic) in &self.lock().topics {
+            if self.outside.by_hand.has(&topic.source) {
+                for partition in topic.places.keys() {
+                    if asked.add_partition_offset(name, *partition, Offset::End).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+        if asked.count() == 0 {
+            return;
+        }
+        match consumer.offsets_for_times(asked, limit) {
+            Ok(ends) => self.note_ends(&ends),
+            Err(error) => tracing::debug!(%error, "Kafka did not say where its partitions end"),
+        }
+    }
+
+    fn note_ends(&self, ends: &TopicPartitionList) {
+        let mut reading = self.lock();
+        for end in ends.elements() {
+            if let (Offset::Offset(at), Some(topic)) =
+                (end.offset(), reading.topics.get_mut(end.topic()))
+            {
+                topic.ends.insert(end.partition(), at);
+            }
+        }
     }
 
     /// Tells Kafka how far Custos is, for its lag display; Custos itself never reads it back.
@@ -321,7 +342,7 @@ impl Session {
         }
         let opened = self.open(consumer, &partitions, &|_, _| false).and_then(|list| {
             consumer.assign(&list)?;
-            consumer.resume(&list)
+            self.read_on(consumer, &list)
         });
         match opened {
             Ok(()) => tracing::info!(partitions = partitions.len(), "Kafka partitions assigned"),
@@ -432,6 +453,7 @@ impl ClientContext for Session {
                 let Some(high) = shown.partitions.get(partition).map(|p| p.hi_offset) else {
                     continue;
                 };
+                let high = topic.ends.get(partition).map_or(high, |end| high.max(*end));
                 // Negative where the broker has not said yet.
                 if high < 0 {
                     continue;

@@ -1,6 +1,6 @@
 //! The consumer against librdkafka's mock cluster: everything that needs no real broker.
 
-use super::{Consumer, ConsumerConfig, ConsumerError, Shown, Start};
+use super::{ByHand, ByTopic, Consumer, ConsumerConfig, ConsumerError, Lags, Shown, Start};
 use crate::stand_in::{Fate, StandIn, clock, decoders};
 use custos_event::{Fact, SourceRange};
 use rdkafka::{
@@ -9,6 +9,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
@@ -67,15 +68,34 @@ impl Cluster {
 }
 
 fn start(config: ConsumerConfig, intake: &Arc<StandIn>) -> Running {
+    start_shown(config, intake, (Shown::default(), Arc::default()))
+}
+
+fn start_shown(
+    config: ConsumerConfig,
+    intake: &Arc<StandIn>,
+    shown: (Shown, Arc<ByHand>),
+) -> Running {
     let (facts, shutdown) = (Facts::default(), CancellationToken::new());
     let told = Arc::clone(&facts);
     let tell = Arc::new(move |fact| told.lock().unwrap().push(fact));
     let consumer =
-        Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell, Shown::default())
-            .unwrap();
+        Consumer::new(config, Arc::clone(intake), decoders(), clock(), tell, shown).unwrap();
     let token = shutdown.clone();
     let thread = std::thread::spawn(move || consumer.run(&token));
     Running { shutdown, thread, facts }
+}
+
+/// What the consumer tells nobody of when it happens.
+fn wait_until(holds: impl Fn() -> bool) {
+    const STEP: Duration = Duration::from_millis(10);
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        std::thread::park_timeout(STEP);
+    }
+    panic!("it does not come to hold");
 }
 
 fn lines(range: std::ops::Range<i64>) -> impl Iterator<Item = String> {
@@ -166,7 +186,7 @@ fn what_a_paused_store_refused_of_a_topic_never_stored_before_is_read_again() {
         let cluster = Cluster::new(1);
         let intake = StandIn::with_fates([Fate::Pause, Fate::Pause]);
         let mut config = cluster.config();
-        (config.batch_events_max, config.start) = (10, from);
+        (config.batch_events_max, config.start) = (10, from.clone());
         let consumer = start(config, &intake);
         // Whoever begins at the end sees only what comes once it is there.
         let mut sent = 0;
@@ -284,6 +304,69 @@ fn only_what_comes_after_the_first_start_is_read_where_that_was_asked_for() {
 }
 
 #[test]
+fn what_somebody_paused_waits_shows_its_lag_and_is_read_on_once() {
+    let cluster = Cluster::new(2);
+    cluster.mock.create_topic("kept", 1, 1).unwrap();
+    let intake = StandIn::new();
+    let (lags, by_hand) = (Arc::<Lags>::default(), Arc::<ByHand>::default());
+    let shown = (Shown::new(Arc::clone(&lags), Arc::default()), Arc::clone(&by_hand));
+    let mut config = cluster.config();
+    config.topics = vec!["doors".into(), "kept".into()];
+    config.properties.insert("statistics.interval.ms".into(), "100".into());
+    by_hand.set(["kafka:doors".to_owned()].into());
+    let consumer = start_shown(config, &intake, shown);
+    let send = |range: std::ops::Range<i64>| {
+        for line in lines(range) {
+            cluster.send("doors", 0, &line);
+            cluster.send("kept", 0, &line);
+        }
+        cluster.produce(1, []);
+    };
+    // Paused before the group gave it, on the way, and all of it.
+    send(0..300);
+    intake.wait_events(300);
+    wait_until(|| lags.of("kafka:doors") == Some(300));
+    assert!(intake.stored("doors").is_empty());
+    by_hand.set([].into());
+    intake.wait_events(600);
+    by_hand.set(["kafka:doors".to_owned()].into());
+    wait_until(|| by_hand.news().is_none());
+    send(300..500);
+    intake.wait_events(800);
+    wait_until(|| lags.of("kafka:doors") == Some(200));
+    by_hand.set([ByHand::ALL.to_owned()].into());
+    by_hand.set([].into());
+    intake.wait_events(1_000);
+    consumer.stop().unwrap();
+    for topic in ["doors", "kept"] {
+        assert_eq!(intake.stored(topic), whole(0..500), "{topic}");
+    }
+}
+
+#[test]
+fn a_partition_is_begun_at_the_offset_that_was_asked_for() {
+    let cluster = Cluster::new(2);
+    for partition in 0..2 {
+        cluster.produce(partition, lines(0..50));
+    }
+    for (start_at, first) in
+        [(Start::Offset(20), [20, 20]), (Start::Offsets([(1, 30)].into()), [0, 30])]
+    {
+        let intake = StandIn::new();
+        let mut config = cluster.config();
+        config.starts = ByTopic::from(BTreeMap::from([("doors".to_owned(), start_at.clone())]));
+        let consumer = start(config, &intake);
+        intake.wait_events(usize::try_from(100 - first[0] - first[1]).unwrap());
+        consumer.stop().unwrap();
+        let stored = intake.stored("doors");
+        for (partition, first) in (0..).zip(first) {
+            let offsets = stored.iter().filter(|one| one.0 == partition).map(|one| one.1);
+            assert!(offsets.eq(first..50), "{start_at:?}");
+        }
+    }
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_broker_that_is_not_there() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = ConsumerConfig::new(nobody.to_string(), "custos", vec!["doors".into()]);
@@ -295,7 +378,7 @@ fn a_topic_list_that_is_empty_or_a_client_property_that_is_unknown_is_refused_by
     let build = |config: ConsumerConfig| {
         let facts = Arc::new(|_| {});
         let built =
-            Consumer::new(config, StandIn::new(), decoders(), clock(), facts, Shown::default());
+            Consumer::new(config, StandIn::new(), decoders(), clock(), facts, Default::default());
         let error = built.err().unwrap();
         format!("{error}: {:?}", std::error::Error::source(&error))
     };

@@ -45,6 +45,10 @@ impl<T> ByTopic<T> {
         Ok(!known)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.patterns.is_empty()
+    }
+
     pub fn of(&self, topic: &str) -> Option<&T> {
         self.exact.get(topic).or_else(|| {
             self.patterns.iter().find(|(regex, _)| regex.is_match(topic)).map(|(_, value)| value)

@@ -1,10 +1,11 @@
-//! Sources made here: a name and a token for a shipper, while Custos runs.
+//! Sources in people's hands while Custos runs: a name and a token for a shipper; what of Kafka is not read for now.
 
 use super::{
     State, blocking,
     caller::Caller,
     extract::{Json, Path},
     problem::Problem,
+    sources::{self, SourceList},
 };
 use crate::sourcebook::{BookError, Made};
 use axum::http::StatusCode;
@@ -73,6 +74,12 @@ pub(super) struct CloseSource {
     reason: String,
 }
 
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseSource {
+    reason: String,
+}
+
 pub(super) async fn list(state: State) -> Result<Json<MadeSources>, Problem> {
     let all = state.sources.list().into_iter();
     let sources = all.map(|(name, made)| MadeSource::new(name, made)).collect();
@@ -115,12 +122,37 @@ pub(super) async fn close(
     list(state).await
 }
 
+/// `name`: `kafka:TOPIC`, or `kafka` for all that is read from there.
+pub(super) async fn pause(
+    state: State,
+    caller: Caller,
+    Path(name): Path<String>,
+    Json(why): Json<PauseSource>,
+) -> Result<Json<SourceList>, Problem> {
+    let of = state.clone();
+    blocking(move || of.sources.pause(&caller.actor, &name, &why.reason).map_err(problem)).await?;
+    sources::list(state).await
+}
+
+pub(super) async fn resume(
+    state: State,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<SourceList>, Problem> {
+    let of = state.clone();
+    blocking(move || of.sources.resume(&caller.actor, &name).map_err(problem)).await?;
+    sources::list(state).await
+}
+
 fn problem(error: BookError) -> Problem {
     let detail = error.to_string();
     match error {
         BookError::Name(_) | BookError::Kind(_) | BookError::Reason => Problem::wrong(detail),
-        BookError::Unknown(_) => Problem::not_found(detail),
+        BookError::Unknown(_) | BookError::NotRead(_) => Problem::not_found(detail),
         BookError::Exists(_)
+        | BookError::Paused(_)
+        | BookError::NotPaused(_)
+        | BookError::AllPaused
         | BookError::Configured(_)
         | BookError::Closed(_)
         | BookError::TooMany => Problem::new(StatusCode::CONFLICT, detail),

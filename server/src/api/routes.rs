@@ -217,6 +217,11 @@ fn sources() -> Vec<Route> {
         Route::post("/sources/made/{name}/close", ManageSources, madesources::close, "No more")
             .takes::<madesources::CloseSource>()
             .gives::<madesources::MadeSources>(),
+        Route::post("/sources/{name}/pause", ManageSources, madesources::pause, "Not read for now")
+            .takes::<madesources::PauseSource>()
+            .gives::<sources::SourceList>(),
+        Route::post("/sources/{name}/resume", ManageSources, madesources::resume, "Read on")
+            .gives::<sources::SourceList>(),
         Route::get("/sources/rejected", ReadEvents, sources::rejected, "What could not be read")
             .query::<sources::Rejected>()
             .gives::<events::EventPage>()

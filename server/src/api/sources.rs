@@ -12,6 +12,7 @@ use crate::{
     projection::sources::Counts,
     silence::Silence,
     snippets::{self, Page, Snippet},
+    sourcebook::Pause,
 };
 use custos_event::Timestamp;
 use custos_ingest::{
@@ -67,6 +68,8 @@ pub(crate) struct SourceList {
     /// The customer systems and the Kafka cluster that Custos asks, also those that have not given anything yet, and the
     /// topics that it publishes to.
     connectors: Vec<Connector>,
+    /// What of Kafka is not read for now, as people said.
+    paused: Vec<PausedSource>,
     received: u64,
     stored: u64,
     rejected: u64,
@@ -130,6 +133,7 @@ impl SourceList {
             rejected: sum(|source| source.rejected),
             as_of: folded.commit.0,
             connectors: connectors(&state.inlets.crm),
+            paused: paused(state),
             sources,
         }
     }
@@ -202,6 +206,31 @@ fn connectors(health: &Health) -> Vec<Connector> {
         trouble: condition.ailment.map(trouble),
     };
     health.all().into_iter().map(one).collect()
+}
+
+/// A source that is not read until somebody resumes it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PausedSource {
+    /// `kafka` is all of Kafka.
+    source: String,
+    #[schema(value_type = String)]
+    since: Timestamp,
+    by: String,
+    reason: String,
+}
+
+/// Of a moment that is over nothing is known.
+fn paused(state: &State) -> Vec<PausedSource> {
+    if state.then.is_some() {
+        return Vec::new();
+    }
+    let one = |(source, pause): (String, Pause)| PausedSource {
+        source,
+        since: pause.at,
+        by: pause.by.name().to_owned(),
+        reason: pause.reason,
+    };
+    state.sources.pauses().into_iter().map(one).collect()
 }
 
 #[derive(Serialize, ToSchema)]

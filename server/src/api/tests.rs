@@ -26,6 +26,7 @@ use axum::{
 };
 use custos_event::{AccountCommand, Clock, Private, Role, Sealed, Timestamp, time::ManualClock};
 use custos_evidence::Keys;
+use custos_ingest::kafka::ByTopic;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use std::sync::Arc;
@@ -114,7 +115,10 @@ impl Server {
         let (opened_store, journal_of_rules) = (opened.store.clone(), journal.clone());
         let (_, upkeep) = Keeper::new((None, keeper::Keeping::default()), parts).unwrap();
         let of_book = (&opened.store, &journal);
-        let (names, clock_of_book) = (["edge".to_owned()].into(), Arc::clone(&shared));
+        let mut topics = ByTopic::default();
+        topics.add("doors", ()).unwrap();
+        let names = (["edge".to_owned()].into(), topics);
+        let clock_of_book = Arc::clone(&shared);
         let book = SourceBook::open(of_book, &Arc::default(), names, clock_of_book).unwrap();
         let state = State::new(Shared {
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -58,9 +58,6 @@ fn check_consumer(raw: raw::Kafka, reach: Reach, mappings: &Mappings) -> anyhow:
     if raw.topics.is_empty() {
         bail!("topics is empty: name the topics to read, or patterns that begin with '^'");
     }
-    let start = |text: Option<&String>| {
-        text.map(|text| text.parse().map_err(|error| anyhow!("start: {error}"))).transpose()
-    };
     let (mut starts, mut sources) = (ByTopic::default(), ByTopic::default());
     for one in &raw.sources {
         let place = || format!("topic '{}'", one.topic);
@@ -68,11 +65,16 @@ fn check_consumer(raw: raw::Kafka, reach: Reach, mappings: &Mappings) -> anyhow:
         if !sources.add(&one.topic, kind).with_context(place)? {
             bail!("{} stands twice in [[kafka.sources]]", place());
         }
-        if let Some(start) = start(one.start.as_ref()).with_context(place)? {
+        if let Some(start) = &one.start {
+            let start = topics_start(&one.topic, start).with_context(place)?;
             starts.add(&one.topic, start).with_context(place)?;
         }
     }
-    let usual = start(raw.start.as_ref())?.unwrap_or_default();
+    let usual = match &raw.start {
+        None => Start::default(),
+        Some(raw::KafkaStart::Text(text)) => start_of_text(text)?,
+        Some(_) => bail!("start: an offset is of one topic; set it in its [[kafka.sources]]"),
+    };
     let kafka = Kafka {
         reach,
         group: raw.group,
@@ -87,6 +89,36 @@ fn check_consumer(raw: raw::Kafka, reach: Reach, mappings: &Mappings) -> anyhow:
     Ok(kafka)
 }
 
+fn start_of_text(text: &str) -> anyhow::Result<Start> {
+    text.parse().map_err(|error| anyhow!("start: {error}"))
+}
+
+fn topics_start(topic: &str, raw: &raw::KafkaStart) -> anyhow::Result<Start> {
+    let offset = |offset: i64| {
+        if offset < 0 {
+            bail!("start: {offset} is no offset; the first one is 0");
+        }
+        Ok(offset)
+    };
+    let start = match raw {
+        raw::KafkaStart::Text(text) => return start_of_text(text),
+        raw::KafkaStart::Offset(one) => Start::Offset(offset(*one)?),
+        raw::KafkaStart::Offsets(all) => {
+            let one = |(partition, one): (&String, &i64)| {
+                let partition = partition.parse::<u16>().map_err(|_| {
+                    anyhow!("start: '{partition}' is no partition; write {{0 = 1200, 1 = 340}}")
+                })?;
+                Ok((i32::from(partition), offset(*one)?))
+            };
+            Start::Offsets(all.iter().map(one).collect::<anyhow::Result<_>>()?)
+        }
+    };
+    if topic.starts_with('^') {
+        bail!("start: an offset is of one topic; name it in [[kafka.sources]] of its own");
+    }
+    Ok(start)
+}
+
 impl Kafka {
     /// What the consumer needs, with the files that are named here read.
     pub(crate) fn consumer(&self) -> anyhow::Result<ConsumerConfig> {
@@ -94,11 +126,22 @@ impl Kafka {
         Ok(self.with(security))
     }
 
+    /// The topics that are read. A pattern that only the cluster's client understands stands for all.
+    pub(crate) fn read(&self) -> ByTopic<()> {
+        let mut read = ByTopic::default();
+        for topic in &self.topics {
+            if read.add(topic, ()).is_err() {
+                read.add("^", ()).ok();
+            }
+        }
+        read
+    }
+
     fn with(&self, security: Security) -> ConsumerConfig {
         ConsumerConfig {
             properties: self.properties.clone(),
             instance: Some(self.instance.clone()),
-            start: self.start,
+            start: self.start.clone(),
             starts: self.starts.clone(),
             security,
             ..ConsumerConfig::new(&*self.reach.brokers, &*self.group, self.topics.clone())
@@ -124,7 +167,8 @@ mod tests {
         let kafka = parse(
             "user = \"custos\"\npassword_file = \"kafka.secret\"\nca = \"ca.pem\"\nstart = \"latest\"\n\
              [[kafka.sources]]\ntopic = \"^win-.*\"\ntype = \"windows-evtx\"\nstart = \"earliest\"\n\
-             [[kafka.sources]]\ntopic = \"win-doors\"\ntype = \"door\"\n",
+             [[kafka.sources]]\ntopic = \"win-doors\"\ntype = \"door\"\nstart = {0 = 1200, 3 = 7}\n\
+             [[kafka.sources]]\ntopic = \"b\"\nstart = 40\n",
         )
         .unwrap();
         let account = kafka.reach.account.clone().unwrap();
@@ -133,6 +177,9 @@ mod tests {
         assert_eq!(kafka.reach.tls.clone().unwrap().ca, Some("/etc/custos/ca.pem".into()));
         assert_eq!(kafka.start, Start::Latest);
         assert_eq!(kafka.starts.of("win-web"), Some(&Start::Earliest));
+        let offsets = Start::Offsets([(0, 1_200), (3, 7)].into());
+        assert_eq!(kafka.starts.of("win-doors"), Some(&offsets));
+        assert_eq!(kafka.starts.of("b"), Some(&Start::Offset(40)));
         let types = ["win-web", "win-doors", "b"].map(|topic| kafka.sources.of(topic));
         let expected = ["windows-evtx", "door", "auto"];
         assert_eq!(types, expected.map(|name| Mappings::default().source_type(name).unwrap()));
@@ -155,6 +202,11 @@ mod tests {
             ),
             ("properties = {\"no.such\" = \"x\"}\n".into(), &["no.such"]),
             ("start = \"noon\"\n".into(), &["[kafka]", "'noon'", "2026-11-01"]),
+            ("start = 7\n".into(), &["start", "of one topic", "[[kafka.sources]]"]),
+            ("start = true\n".into(), &["PARTITION = OFFSET"]),
+            ("sources = [{topic=\"b\", start=-1}]\n".into(), &["'b'", "-1 is no offset"]),
+            ("sources = [{topic=\"^b\", start=1}]\n".into(), &["'^b'", "of one topic"]),
+            ("sources = [{topic=\"b\", start={x=1}}]\n".into(), &["'b'", "'x' is no partition"]),
             ("sources = [{topic=\"^(\", type=\"door\"}]\n".into(), &["topic '^('"]),
             ("sources = [{topic=\"b\"}, {topic=\"b\"}]\n".into(), &["'b'", "twice"]),
         ] {

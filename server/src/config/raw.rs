@@ -168,7 +168,7 @@ pub(super) struct Kafka {
     pub(super) instance: Option<String>,
     #[serde(default)]
     pub(super) topics: Vec<String>,
-    pub(super) start: Option<String>,
+    pub(super) start: Option<KafkaStart>,
     pub(super) tls: Option<bool>,
     pub(super) ca: Option<PathBuf>,
     pub(super) certificate: Option<PathBuf>,
@@ -213,7 +213,18 @@ pub(super) struct KafkaSource {
     pub(super) topic: String,
     #[serde(rename = "type", default = "auto")]
     pub(super) kind: String,
-    pub(super) start: Option<String>,
+    pub(super) start: Option<KafkaStart>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "start is \"earliest\", \"latest\", a time, an offset, or {PARTITION = OFFSET}"
+)]
+pub(super) enum KafkaStart {
+    Text(String),
+    Offset(i64),
+    Offsets(BTreeMap<String, i64>),
 }
 
 #[derive(Deserialize)]

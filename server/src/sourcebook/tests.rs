@@ -3,18 +3,43 @@
 use super::*;
 use crate::{clock::SystemClock, folder::Folder};
 
-fn ada() -> Actor {
+pub(super) fn ada() -> Actor {
     Actor::User { name: "ada".into() }
 }
 
 /// What `with` does on a store that is then gone.
-fn run<T>(dir: &tempfile::TempDir, taken: &[&str], with: impl FnOnce(&SourceBook) -> T) -> T {
+pub(super) fn run<T>(
+    dir: &tempfile::TempDir,
+    taken: &[&str],
+    with: impl FnOnce(&SourceBook) -> T,
+) -> T {
+    let taken = taken.iter().map(|name| (*name).to_owned()).collect();
+    run_with(dir, (taken, ByTopic::default()), with)
+}
+
+/// The same where these topics are read from Kafka.
+pub(super) fn run_reading<T>(
+    dir: &tempfile::TempDir,
+    topics: &[&str],
+    with: impl FnOnce(&SourceBook) -> T,
+) -> T {
+    let mut read = ByTopic::default();
+    for topic in topics {
+        assert!(read.add(topic, ()).unwrap());
+    }
+    run_with(dir, (BTreeSet::new(), read), with)
+}
+
+fn run_with<T>(
+    dir: &tempfile::TempDir,
+    names: (BTreeSet<String>, ByTopic<()>),
+    with: impl FnOnce(&SourceBook) -> T,
+) -> T {
     let opened = Folder::chosen(Some(dir.path().into())).open(true).unwrap();
     let journal = opened.journal().unwrap();
-    let taken = taken.iter().map(|name| (*name).to_owned()).collect();
     let of = (&opened.store, &journal);
     let mappings = Arc::default();
-    let book = SourceBook::open(of, &mappings, taken, Arc::new(SystemClock)).unwrap();
+    let book = SourceBook::open(of, &mappings, names, Arc::new(SystemClock)).unwrap();
     let done = with(&book);
     opened.store.close().unwrap();
     done

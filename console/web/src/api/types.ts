@@ -314,9 +314,18 @@ export interface Connector {
   trouble?: { kind: string; text: string; since: string; until: string } | null;
 }
 
+/** What of Kafka is not read for now; `kafka` is all of it. */
+export interface PausedSource {
+  source: string;
+  since: string;
+  by: string;
+  reason: string;
+}
+
 export interface SourcesAnswer {
   sources: SourceRow[];
   connectors: Connector[];
+  paused: PausedSource[];
   received: number;
   stored: number;
   rejected: number;

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
 import { get } from "../api/client";
-import type { Connector, LogEvent, SourceRow, SourcesAnswer } from "../api/types";
+import type { Connector, LogEvent, PausedSource, SourceRow, SourcesAnswer } from "../api/types";
 import { useSigned } from "../app/session";
 import { IconCheck, IconWarn } from "../icons";
 import { useSpeech } from "../i18n";
@@ -15,6 +15,7 @@ import { Ago, Chip, Outside, Page, Stamp } from "../ui/parts";
 import { Sparkline } from "../ui/Sparkline";
 import { ConnectDrawer } from "./ConnectDrawer";
 import { MadeSources } from "./MadeSources";
+import { PauseSource } from "./PauseSource";
 
 function Balance({ answer }: { answer: SourcesAnswer }) {
   const { t, n } = useSpeech();
@@ -58,14 +59,14 @@ function Rejected({ source, onClose }: { source: string | undefined; onClose: ()
   );
 }
 
-function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: string) => void }) {
+function Row({ source, paused, onRejected }: { source: SourceRow; paused: PausedSource[]; onRejected: (name: string) => void }) {
   const { t, n, term } = useSpeech();
   const last = source.per_minute.at(-1) ?? 0;
   const rate = source.per_minute.length > 1 ? (source.per_minute.at(-2) ?? last) : last;
   const refused = source.rejected_per_minute.at(-2) ?? 0;
   return (
     <tr>
-      <td><Link className="strong" href={`/search?q=${encodeURIComponent(`custos.source:"${source.name}"`)}&from=-24h`}><Outside text={source.name} /></Link><div className="quiet small">{term("sourceKind", source.kind)}</div></td>
+      <td><Link className="strong" href={`/search?q=${encodeURIComponent(`custos.source:"${source.name}"`)}&from=-24h`}><Outside text={source.name} /></Link><div className="quiet small">{term("sourceKind", source.kind)}</div>{source.kind === "kafka" ? <PauseSource name={source.name} all={paused} /> : null}</td>
       <td className="num">{n(source.received)}</td>
       <td className="num">{n(source.stored)}</td>
       <td className="num">{source.rejected > 0 ? <button type="button" className="as-link bad" onClick={() => onRejected(source.name)} aria-label={t("sources.openRejected", { n: source.rejected, source: source.name })}>{n(source.rejected)}</button> : 0}</td>
@@ -77,7 +78,7 @@ function Row({ source, onRejected }: { source: SourceRow; onRejected: (name: str
 }
 
 /** What Custos connects to: up to when each was read, how far behind each topic is that it publishes to, what is wrong. */
-function Connectors({ all }: { all: Connector[] }) {
+function Connectors({ all, paused }: { all: Connector[]; paused: PausedSource[] }) {
   const { t, term } = useSpeech();
   const progress = (one: Connector) => {
     if (one.behind !== null && one.behind !== undefined) return one.behind > 0 ? t("connectors.behind", { n: one.behind }) : t("connectors.upToDate");
@@ -90,7 +91,7 @@ function Connectors({ all }: { all: Connector[] }) {
         <tbody>
           {all.map((one) => (
             <tr key={one.source}>
-              <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div></td>
+              <td><span className="strong"><Outside text={one.source} /></span><div className="quiet small">{term("connectorSystem", one.system)}</div>{one.system === "kafka" ? <PauseSource name={one.source} all={paused} /> : null}</td>
               <td className="nowrap">{one.read_up_to ? <Ago time={one.read_up_to} /> : <span className="quiet">{progress(one)}</span>}</td>
               <td>{one.trouble ? (
                 <>
@@ -119,7 +120,7 @@ export function SourcesPage() {
       {answer.isError ? <ErrorNote error={answer.error} retry={() => void answer.refetch()} /> : null}
       {answer.isPending ? <Loading /> : null}
       {answer.data ? <Balance answer={answer.data} /> : null}
-      {answer.data && answer.data.connectors.length > 0 ? <Connectors all={answer.data.connectors} /> : null}
+      {answer.data && answer.data.connectors.length > 0 ? <Connectors all={answer.data.connectors} paused={answer.data.paused} /> : null}
       {answer.data?.sources.length === 0 ? (
         <Empty title={t("sources.none")} hint={<><span>{t("sources.noneHint")}</span><code className="command">{`tail -F /var/log/auth.log | kcat -P -b 127.0.0.1:9092 -t auth`}</code><Button size="compact-sm" variant="default" onClick={() => connect(true)}>{t("connect.title")}</Button></>} />
       ) : null}
@@ -127,7 +128,7 @@ export function SourcesPage() {
         <div className="card">
           <table className="table">
             <thead><tr><th>{t("sources.name")}</th><th className="num">{t("sources.received")}</th><th className="num">{t("sources.stored")}</th><th className="num">{t("sources.rejected")}</th><th className="wide-only">{t("sources.lastHour")}</th><th className="num wide-only">{t("sources.lag")}</th><th>{t("sources.lastSeen")}</th></tr></thead>
-            <tbody>{answer.data.sources.map((source) => <Row key={source.name} source={source} onRejected={show} />)}</tbody>
+            <tbody>{answer.data.sources.map((source) => <Row key={source.name} source={source} paused={answer.data.paused} onRejected={show} />)}</tbody>
           </table>
         </div>
       ) : null}

@@ -1,0 +1,63 @@
+//! What somebody has paused.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Sources that are not read for now, since somebody said so. Changed while the consumer runs.
+#[derive(Debug, Default)]
+pub struct ByHand {
+    names: RwLock<BTreeSet<String>>,
+    changes: AtomicU64,
+    /// The last change that the consumer acts by.
+    heeded: AtomicU64,
+}
+
+impl ByHand {
+    /// The name that stands for all topics.
+    pub const ALL: &str = "kafka";
+
+    /// From now on these and no others: `kafka:TOPIC`, or [`Self::ALL`].
+    pub fn set(&self, names: BTreeSet<String>) {
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn has(&self, source: &str) -> bool {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        names.contains(Self::ALL) || names.contains(source)
+    }
+
+    /// A change that the consumer does not act by yet. Costs two loads where there is none.
+    pub(crate) fn news(&self) -> Option<u64> {
+        let change = self.changes.load(Ordering::Acquire);
+        (change != self.heeded.load(Ordering::Acquire)).then_some(change)
+    }
+
+    pub(crate) fn heeded(&self, change: u64) {
+        self.heeded.store(change, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_once_and_all_is_each() {
+        let by_hand = ByHand::default();
+        assert!(by_hand.news().is_none() && !by_hand.has("kafka:doors"));
+        by_hand.set(["kafka:doors".to_owned()].into());
+        assert!(by_hand.has("kafka:doors") && !by_hand.has("kafka:door"));
+        let change = by_hand.news().unwrap();
+        by_hand.set([ByHand::ALL.to_owned()].into());
+        by_hand.heeded(change);
+        assert!(by_hand.has("kafka:door"));
+        by_hand.heeded(by_hand.news().unwrap());
+        assert!(by_hand.news().is_none());
+    }
+}
