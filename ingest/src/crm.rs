@@ -1,10 +1,13 @@
-//! Customer systems, asked for what was done in them: Zoho CRM and 纷享销客. How far each was read stands in our own log,
-//! in the frame of the rows it accounts for, so that a kill at any moment neither loses nor doubles one.
+//! Customer systems, asked for what was done in them and for whom they know: Zoho CRM and 纷享销客. How far each was read
+//! stands in our own log, in the frame of the rows it accounts for, so that a kill at any moment neither loses nor doubles one.
 //!
-//! [`Puller::run`] asks on a thread of its own; [`place`] keys the rows; [`zoho`] and [`fxiaoke`] speak; [`web`] is the way
-//! out; [`trouble`] says what comes next when something is wrong, and [`Health`] tells people.
+//! [`Puller::run`] asks on a thread of its own; [`part`] says what and when; [`place`] keys the rows; [`zoho`] and [`fxiaoke`]
+//! speak, [`contacts`] keeps of people what a notice needs; [`web`] is the way out; [`trouble`] says what comes next when
+//! something is wrong, and [`Health`] tells people.
 
+mod contacts;
 mod fxiaoke;
+mod part;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -13,6 +16,7 @@ mod turn;
 mod web;
 mod zoho;
 
+pub use contacts::{ContactFields, ContactsConfig};
 pub use fxiaoke::{Detail, FxiaokeConfig, Login};
 pub use web::WebConfig;
 pub use zoho::ZohoConfig;
@@ -27,7 +31,8 @@ use crate::{
 use custos_event::{Timestamp, time::NANOS_PER_SEC};
 use fxiaoke::Fxiaoke;
 use ipnet::IpNet;
-use place::{Placed, Row, Stream, Window};
+use part::{Part, Reading, Reads};
+use place::{Placed, Row, Window};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -57,12 +62,14 @@ pub struct PullConfig {
     pub since: Option<Timestamp>,
     /// Inside networks that its hosts' names may lead to.
     pub networks: Vec<IpNet>,
+    /// Whom it knows is read too, as the source `crm:NAME-contacts`.
+    pub contacts: Option<ContactsConfig>,
 }
 
-/// Once begun, a stream of which nothing came for so long has nothing older: whatever does come is stored.
-const SINCE_SECS: i64 = 7 * 86_400;
-/// The longest stretch that is asked for at once; halved where it is more than can be held.
-const SPAN_SECS_MAX: i64 = 86_400;
+/// The name of what is read of a connector's contacts: its source is `crm:` and this.
+pub fn contacts_name(connector: &str) -> String {
+    format!("{connector}-contacts")
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
@@ -81,6 +88,15 @@ trait Peer: Send {
 
     /// All rows of `window`, in any order: the same whenever it is asked for a window that is over.
     fn rows(&mut self, stream: &str, window: Window, turn: &Turn<'_>) -> Result<Vec<Row>, Trouble>;
+
+    /// The contacts that were changed in `window`, each as it is now. One that is changed again leaves the window for a later
+    /// one: what is asked for again may have fewer.
+    fn contacts(
+        &mut self,
+        config: &ContactsConfig,
+        window: Window,
+        turn: &Turn<'_>,
+    ) -> Result<Vec<Row>, Trouble>;
 }
 
 /// Reads one system.
@@ -88,19 +104,7 @@ pub struct Puller<I> {
     config: PullConfig,
     gate: Gate<I>,
     health: Arc<Health>,
-    source: Arc<str>,
     web: Web,
-}
-
-/// One stream as it is being read.
-struct Reading {
-    name: String,
-    stream: Stream,
-    /// Everything before this second is stored.
-    from: i64,
-    /// The key of the last row that is stored.
-    stored: Option<i64>,
-    span: i64,
 }
 
 impl<I: Intake> Puller<I> {
@@ -110,8 +114,7 @@ impl<I: Intake> Puller<I> {
             System::Fxiaoke(fxiaoke) => Fxiaoke::hosts(fxiaoke),
         };
         let web = Web::new(web, hosts, config.networks.clone());
-        let source = format!("crm:{}", config.name).into();
-        Self { config, gate, health, source, web }
+        Self { config, gate, health, web }
     }
 
     /// Reads until `stop` or until the store fails. Blocks: give it a thread of its own.
@@ -120,83 +123,73 @@ impl<I: Intake> Puller<I> {
             System::Zoho(zoho) => Box::new(Zoho::new(zoho)),
             System::Fxiaoke(fxiaoke) => Box::new(Fxiaoke::new(fxiaoke)),
         };
-        self.health.begin(&self.source, peer.system());
         let turn = Turn { web: &self.web, clock: &*self.gate.clock, stop };
-        let mut streams = self.streams(&*peer, turn.now());
-        let mut decoder = (self.gate.decoders)(&self.source);
-        let mut failures = 0;
+        let mut parts = self.parts(&*peer, turn.now());
+        for part in &parts {
+            self.health.begin(&part.source, peer.system());
+        }
         loop {
-            let before = reached(&streams);
-            let rest = match self.round(&mut *peer, &mut streams, &mut *decoder, &turn) {
+            // One thread and one token for all of them: the systems allow few.
+            let Some(part) = parts.iter_mut().min_by_key(|part| part.due) else { return Ok(()) };
+            if turn.pause(part.rest(turn.now())).is_err() {
+                return Ok(());
+            }
+            let before = part.reached();
+            let rest = match self.round(&mut *peer, part, &turn) {
                 Ok(()) => {
-                    failures = 0;
-                    self.health.note_well(&self.source);
-                    self.config.interval
+                    part.failures = 0;
+                    self.health.note_well(&part.source);
+                    part.every
                 }
                 Err(Trouble::Stopping) => return Ok(()),
                 Err(Trouble::Failed(why)) => return Err(PullError::Store(why)),
                 Err(trouble) => {
                     // Who got on is not held up by what failed before.
-                    failures = if reached(&streams) > before { 1 } else { failures + 1 };
-                    self.tell(&trouble, failures, turn.now())
+                    part.failures = if part.reached() > before { 1 } else { part.failures + 1 };
+                    self.tell(&trouble, part, turn.now())
                 }
             };
-            if turn.pause(rest).is_err() {
-                return Ok(());
-            }
+            part.rest_for(rest, turn.now());
         }
     }
 
     /// Says what is wrong; how long to wait then.
-    fn tell(&self, trouble: &Trouble, failures: u32, now: Timestamp) -> Duration {
+    fn tell(&self, trouble: &Trouble, part: &Part, now: Timestamp) -> Duration {
         let mut dice = [0];
         // Without randomness the wait is the shortest of its span.
         getrandom::fill(&mut dice).ok();
-        let wait = trouble.wait(failures, dice[0], now);
+        let wait = trouble.wait(part.failures, dice[0], now);
         let until = Timestamp(now.0.saturating_add(i64::try_from(wait.as_nanos()).unwrap_or(0)));
-        self.health.note_ill(&self.source, trouble.kind(), trouble.text(), (now, until));
-        let (source, kind) = (self.source.to_string(), trouble.kind());
+        self.health.note_ill(&part.source, trouble.kind(), trouble.text(), (now, until));
+        let (source, kind) = (part.source.to_string(), trouble.kind());
         metrics::counter!("custos_crm_failures_total", "source" => source, "kind" => kind)
             .increment(1);
-        let wait_secs = wait.as_secs();
+        let (source, wait_secs) = (&part.source, wait.as_secs());
         if trouble.needs_somebody() {
-            tracing::error!(source = %self.source, why = trouble.text(), wait_secs, "a customer system refuses");
+            tracing::error!(%source, why = trouble.text(), wait_secs, "a customer system refuses");
         } else {
-            tracing::warn!(source = %self.source, why = trouble.text(), wait_secs, "a customer system cannot be read");
+            tracing::warn!(%source, why = trouble.text(), wait_secs, "a customer system cannot be read");
         }
         wait
     }
 
-    fn streams(&self, peer: &dyn Peer, now: Timestamp) -> Vec<Reading> {
+    fn parts(&self, peer: &dyn Peer, now: Timestamp) -> Vec<Part> {
         let ranges = self.gate.intake.sources();
-        let since = self.config.since.unwrap_or(now.plus_secs(-SINCE_SECS));
-        let reading = |name: String| {
-            let stream = Stream::new(&self.config.name, &name);
-            let stored = stream.stored(&ranges);
-            let from = stored.map_or(since.0.div_euclid(NANOS_PER_SEC), place::second_of);
-            Reading { name, stream, from, stored, span: SPAN_SECS_MAX }
-        };
-        peer.streams().into_iter().map(reading).collect()
+        let decoder = |source: &str| (self.gate.decoders)(source);
+        let log = Part::log(&self.config, peer.streams(), (&ranges, now), &decoder);
+        let contacts = Part::contacts(&self.config, (&ranges, now), &decoder);
+        std::iter::once(log).chain(contacts).collect()
     }
 
     /// Reads every stream up to when the round began: what comes meanwhile is the next one's. A stream that gives what
     /// nobody understands does not hold up the others.
-    fn round(
-        &self,
-        peer: &mut dyn Peer,
-        streams: &mut [Reading],
-        decoder: &mut dyn Decode,
-        turn: &Turn<'_>,
-    ) -> Result<(), Trouble> {
+    fn round(&self, peer: &mut dyn Peer, part: &mut Part, turn: &Turn<'_>) -> Result<(), Trouble> {
         let now = turn.now().0.div_euclid(NANOS_PER_SEC);
         let mut first = Ok(());
-        for at in 0..streams.len() {
-            while let Some(reading) = streams.get_mut(at)
-                && let Some(window) =
-                    Window::next(reading.from, now, self.config.lag_secs, reading.span)
-            {
-                match self.stretch(peer, (reading, window), decoder, turn) {
-                    Ok(()) => self.note_place(streams, turn.now()),
+        for at in 0..part.streams.len() {
+            while let Some(window) = part.window(at, now, self.config.lag_secs) {
+                match self.stretch(peer, (&mut *part, at, window), turn) {
+                    Ok(()) => self.note_place(part, turn.now()),
                     Err(Trouble::Odd(why)) => {
                         first = first.and(Err(Trouble::Odd(why)));
                         break;
@@ -205,22 +198,27 @@ impl<I: Intake> Puller<I> {
                 }
             }
         }
-        self.note_place(streams, turn.now());
+        self.note_place(part, turn.now());
         first
     }
 
     fn stretch(
         &self,
         peer: &mut dyn Peer,
-        (reading, window): (&mut Reading, Window),
-        decoder: &mut dyn Decode,
+        (part, at, window): (&mut Part, usize, Window),
         turn: &Turn<'_>,
     ) -> Result<(), Trouble> {
         if turn.stop.is_cancelled() {
             return Err(Trouble::Stopping);
         }
-        match peer.rows(&reading.name, window, turn) {
-            Ok(rows) => self.store(reading, rows, decoder)?,
+        let Part { source, reads, streams, decoder, .. } = part;
+        let Some(reading) = streams.get_mut(at) else { return Ok(()) };
+        let found = match reads {
+            Reads::Log => peer.rows(&reading.name, window, turn),
+            Reads::Contacts(config) => peer.contacts(config, window, turn),
+        };
+        match found {
+            Ok(rows) => self.store((&*source, reading), rows, &mut **decoder)?,
             Err(Trouble::TooLarge(why)) if window.seconds() == 1 => {
                 return Err(Trouble::Odd(format!("{why}, in a single second")));
             }
@@ -231,14 +229,14 @@ impl<I: Intake> Puller<I> {
             Err(trouble) => return Err(trouble),
         }
         reading.from = window.to;
-        reading.span = reading.span.saturating_mul(2).min(SPAN_SECS_MAX);
+        reading.span = reading.span.saturating_mul(2).min(reads.span_secs_max());
         Ok(())
     }
 
     /// Hands rows on in appends of bounded size, each with the place up to which it accounts for the stream.
     fn store(
         &self,
-        reading: &mut Reading,
+        (source, reading): (&Arc<str>, &mut Reading),
         rows: Vec<Row>,
         decoder: &mut dyn Decode,
     ) -> Result<(), Trouble> {
@@ -247,9 +245,9 @@ impl<I: Intake> Puller<I> {
         while !left.is_empty() {
             let (some, rest) = left.split_at(place::first_append(left));
             let pieces = some.iter().map(|row| Piece::new(row.json.clone())).collect();
-            let events = decode(decoder, pieces, &self.source, self.gate.clock.now());
-            let tally = Tally::of(Arc::clone(&self.source), &events);
-            let mut batch = Batch::new(self.gate.intake.log_of(&self.source), events);
+            let events = decode(decoder, pieces, source, self.gate.clock.now());
+            let tally = Tally::of(Arc::clone(source), &events);
+            let mut batch = Batch::new(self.gate.intake.log_of(source), events);
             reading.stream.account(&mut batch, reading.stored, some);
             self.gate.intake.submit_blocking(batch)?;
             tally.count();
@@ -259,26 +257,18 @@ impl<I: Intake> Puller<I> {
         Ok(())
     }
 
-    fn note_place(&self, streams: &[Reading], now: Timestamp) {
-        let Some(from) = streams.iter().map(|reading| reading.from).min() else { return };
+    fn note_place(&self, part: &Part, now: Timestamp) {
+        let Some(from) = part.streams.iter().map(|reading| reading.from).min() else { return };
         let up_to = Timestamp::from_secs(from);
-        self.health.note_read(&self.source, up_to, now);
+        self.health.note_read(&part.source, up_to, now);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a gauge; exact up to 2^53 ns, some hundred days"
         )]
         let behind_secs = now.0.saturating_sub(up_to.0) as f64 / 1e9;
-        metrics::gauge!("custos_crm_behind_seconds", "source" => self.source.to_string())
+        metrics::gauge!("custos_crm_behind_seconds", "source" => part.source.to_string())
             .set(behind_secs);
     }
-}
-
-/// Rises with everything that is stored.
-fn reached(streams: &[Reading]) -> i128 {
-    streams
-        .iter()
-        .map(|one| i128::from(one.from) + i128::from(one.stored.unwrap_or_default()))
-        .sum()
 }
 
 /// Keys without a value say nothing.

@@ -14,7 +14,7 @@ pub use kafka::Kafka;
 
 use crate::react::Key;
 use custos_event::{
-    Timestamp,
+    Private, Timestamp,
     respond::{Action, Answer, Outcome, Phase},
 };
 use serde_json::Value;
@@ -47,6 +47,8 @@ pub struct Order<'o> {
     pub timeout: Duration,
     /// For a mail's date.
     pub at: Timestamp,
+    /// Where a mail to a customer goes: in no fact and in nothing that is told.
+    pub customer: Option<&'o Private<String>>,
 }
 
 impl World {

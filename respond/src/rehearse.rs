@@ -17,7 +17,7 @@ use crate::{
 };
 use custos_event::{
     Actor, Decider as _, IncidentId, LogId, Partition, Position, RunId, Seq, Timestamp,
-    respond::{Action, Answer, Outcome, Phase, RunEvent},
+    respond::{Action, Answer, MailText, Outcome, Phase, RunEvent},
     yaml::{self, Node, Place, Problem},
 };
 use serde_json::{Value, json};
@@ -276,6 +276,9 @@ impl Walk<'_> {
 fn shown(action: &Action) -> String {
     match action {
         Action::Http(http) => format!("{} {}{}", http.method, http.endpoint, http.path),
+        Action::Email(MailText { customer: Some(id), subject, .. }) => {
+            format!("email customer {id}: {subject}")
+        }
         Action::Email(mail) => format!("email {}: {}", mail.to.join(","), mail.subject),
         Action::Kafka(message) => format!("kafka {}", message.topic),
         Action::Query(query) => format!("query {}", query.query),

@@ -6,6 +6,7 @@ mod asking;
 mod backups;
 pub(crate) mod caller;
 mod cookie;
+mod customers;
 mod effects;
 pub(crate) mod event;
 mod events;

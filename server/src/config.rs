@@ -1,5 +1,6 @@
 //! The configuration file: what was written ([`RawConfig`]) and what it means ([`Config`]), once checked.
 
+mod contacts;
 pub(crate) mod crm;
 pub(crate) mod intake;
 pub(crate) mod kafka;
@@ -118,6 +119,16 @@ impl Config {
             .context("section [listener]")?;
         let (kafka, publish) = check_kafka(raw.kafka, listener.as_ref(), &mappings, &below)
             .context("section [kafka]")?;
+        let crm = crm::check(raw.crm, &below)?;
+        let retention = raw
+            .retention
+            .map(crate::upkeep::policy::RawRetention::check)
+            .transpose()
+            .context("section [retention]")?;
+        let protect = check_protect(raw.protect, &mappings)?;
+        contacts::check_all(&crm, &protect, retention.as_ref())?;
+        let silence = raw.sources.check().context("section [sources]")?;
+        let silence = silence.without(contacts::sources(&crm));
         Ok(Self {
             data: raw.data.map(below),
             keep_free: raw.disk.keep_free_mib.map(|mib| u64::from(mib) << 20),
@@ -126,8 +137,8 @@ impl Config {
             kafka,
             publish,
             intakes: intake::check(raw.intake, &mappings, &below)?,
-            crm: crm::check(raw.crm, &below)?,
-            silence: raw.sources.check().context("section [sources]")?,
+            crm,
+            silence,
             rules: raw.rules.folders.into_iter().map(below).collect(),
             session: check_session(&raw.session)?,
             backup: raw
@@ -136,15 +147,11 @@ impl Config {
                 .transpose()
                 .context("section [backup]")?,
             keeping: crate::upkeep::keeper::Keeping {
-                retention: raw
-                    .retention
-                    .map(crate::upkeep::policy::RawRetention::check)
-                    .transpose()
-                    .context("section [retention]")?,
+                retention,
                 scrub: raw.scrub.check().context("section [scrub]")?,
             },
             key: check_keys(raw.keys, &below)?,
-            protect: check_protect(raw.protect, &mappings)?,
+            protect,
             enrich: crate::enrich::check(raw.enrich, &below)?,
             respond: crate::respond::config::check(raw.respond, &below)
                 .context("section [respond]")?,

@@ -12,7 +12,7 @@ use crate::{
 use anyhow::anyhow;
 use custos_ingest::{
     Gate,
-    crm::{Puller, WebConfig},
+    crm::{Puller, WebConfig, contacts_name},
     decode::SourceType,
     health::Health,
 };
@@ -30,7 +30,8 @@ pub(crate) fn start(
     health: &Arc<Health>,
     tasks: &mut Tasks,
 ) -> Result<(), Failure> {
-    let types = Sources::new([(config.name.clone(), SourceType::Crm)].into());
+    let names = [config.name.clone(), contacts_name(&config.name)];
+    let types = Sources::new(names.map(|name| (name, SourceType::Crm)).into());
     let decoders = decoders(opened, types)?;
     let gate = Gate::new(Arc::new(intake.clone()), decoders, Arc::new(SystemClock));
     let agent = agent_config(config.is_https()).map_err(|why| Failure::usage(anyhow!(why)))?;

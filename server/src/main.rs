@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod console;
 mod crm;
+mod customers;
 mod demo;
 mod enrich;
 mod evidence;

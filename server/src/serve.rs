@@ -6,6 +6,7 @@ use crate::{
     clock::SystemClock,
     config::{self, Config, Sources, intake::Speaks},
     crm,
+    customers::Register,
     enrich::{self, Enricher},
     evidence::verification::Verifier,
     exit::{CommandResult, Failure, Outcome},
@@ -285,8 +286,9 @@ fn start_responding(
     let searcher = Searcher { index: index.clone(), store: store.clone() };
     let catalog = opened.journal()?.catalog().clone();
     let reads = Reads { world: Arc::clone(&world), searcher: searcher.clone() };
+    let register = Register::new(index, opened);
     let (mut runner, cursor) =
-        Runner::new(desk.clone(), world, searcher, catalog).map_err(Failure::store)?;
+        Runner::new(desk.clone(), world, (searcher, register), catalog).map_err(Failure::store)?;
     let (table, stop) = (Arc::clone(&opened.table), tasks.stop());
     tasks.spawn_thread("runner", move || follow(&store, &table, &cursor, &mut runner, &stop));
     Ok((desk, reads))

@@ -70,6 +70,15 @@ impl RawSilence {
 }
 
 impl Silence {
+    /// The same where these are never silent, unless the configuration says otherwise.
+    #[must_use]
+    pub(crate) fn without(mut self, sources: impl Iterator<Item = String>) -> Self {
+        for source in sources {
+            self.by_source.entry(source).or_insert(None);
+        }
+        self
+    }
+
     /// Files are read once and then have nothing more to say.
     fn after(&self, source: &str) -> Option<i64> {
         match self.by_source.get(source) {

@@ -40,3 +40,4 @@ export { default as IconTask } from "@tabler/icons-react/dist/esm/icons/IconChec
 export { default as IconZoomOut } from "@tabler/icons-react/dist/esm/icons/IconZoomOut.mjs";
 export { default as IconPast } from "@tabler/icons-react/dist/esm/icons/IconRewindBackward15.mjs";
 export { default as IconPrivacy } from "@tabler/icons-react/dist/esm/icons/IconEyeOff.mjs";
+export { default as IconCustomer } from "@tabler/icons-react/dist/esm/icons/IconAddressBook.mjs";

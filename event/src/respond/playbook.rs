@@ -93,6 +93,9 @@ pub struct Http {
 pub struct MailText {
     /// Addresses, or names of groups that the configuration has.
     pub to: Vec<String>,
+    /// Instead of them, a customer by the id that events name: the register says where to, when it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
     pub subject: String,
     pub text: String,
 }

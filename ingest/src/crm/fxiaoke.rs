@@ -4,7 +4,9 @@ mod answer;
 mod rows;
 
 use super::{
-    Peer, hex,
+    Peer,
+    contacts::ContactsConfig,
+    hex,
     place::{Row, Window},
     trouble::Trouble,
     turn::{Held, Turn},
@@ -106,8 +108,10 @@ impl Fxiaoke {
         let url = format!("{}{path}?thirdTraceId={}", self.config.url, trace());
         let user = self.config.user.as_ref().unwrap_or(&grant.user);
         let token = grant.token.reveal();
+        // Records are people's data: nothing of an answer that does not read is told.
         let ask = match self.config.login {
             Login::OAuth => Ask::json(&url, &json!({ "data": data }))
+                .secret()
                 .with("authorization", format!("Bearer {token}"))
                 .with("x-fs-ea", grant.account.clone())
                 .with("x-fs-userid", user.clone()),
@@ -115,7 +119,7 @@ impl Fxiaoke {
                 let body = json!({
                     "corpAccessToken": token, "corpId": grant.account, "currentOpenUserId": user, "data": data,
                 });
-                Ask::json(&url, &body)
+                Ask::json(&url, &body).secret()
             }
         };
         answer::read(&turn.web.send(ask)?, turn.now())
@@ -145,15 +149,20 @@ impl Fxiaoke {
     fn records(
         &mut self,
         object: &str,
-        window: Window,
+        (window, until): (Window, Until),
         turn: &Turn<'_>,
     ) -> Result<Vec<Value>, Trouble> {
         let mut all: Vec<Value> = Vec::new();
         loop {
             let last = all.last().and_then(|record| record["_id"].as_str()).map(str::to_owned);
-            let query = query(object, window, self.config.detail, last.as_deref());
+            let query = query(object, window, until, last.as_deref());
             let json = self.ask("/cgi/crm/v2/data/query", &query, turn)?;
             let page = answer::records(&json)?;
+            // What says at once that it is too much is not read first.
+            let total = answer::total(&json).filter(|_| until == Until::ItsEnd);
+            if total.is_some_and(|total| total > RECORDS_MAX as u64) {
+                return Err(too_many(object));
+            }
             if let Some(known) = &last
                 && page
                     .iter()
@@ -169,10 +178,7 @@ impl Fxiaoke {
                 return Ok(all);
             }
             if all.len() >= RECORDS_MAX {
-                let why = format!(
-                    "more than {RECORDS_MAX} records of {object} were changed in one stretch"
-                );
-                return Err(Trouble::TooLarge(why));
+                return Err(too_many(object));
             }
         }
     }
@@ -202,12 +208,23 @@ impl Fxiaoke {
     }
 }
 
-/// Records changed from the window's beginning on; of its end only where their logs are not asked for: a log has an entry
-/// of this window also where the record was changed again after it.
-fn query(object: &str, window: Window, detail: Detail, after: Option<&str>) -> Value {
+fn too_many(object: &str) -> Trouble {
+    let why = format!("more than {RECORDS_MAX} records of {object} were changed in one stretch");
+    Trouble::TooLarge(why)
+}
+
+/// Up to when records are asked for that were changed since a window began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    ItsEnd,
+    /// Where their logs are asked for: a log has an entry of the window also where the record was changed again after it.
+    Now,
+}
+
+fn query(object: &str, window: Window, until: Until, after: Option<&str>) -> Value {
     let filter = |name: &str, operator: &str, value: String| json!({"field_name": name, "field_values": [value], "operator": operator});
     let mut filters = vec![filter("last_modified_time", "GTE", (window.from * 1_000).to_string())];
-    if detail == Detail::Records {
+    if until == Until::ItsEnd {
         filters.push(filter("last_modified_time", "LT", (window.to * 1_000).to_string()));
     }
     if let Some(id) = after {
@@ -240,16 +257,27 @@ impl Peer for Fxiaoke {
     }
 
     fn rows(&mut self, object: &str, window: Window, turn: &Turn<'_>) -> Result<Vec<Row>, Trouble> {
-        let records = self.records(object, window, turn)?;
         if self.config.detail == Detail::Records {
+            let records = self.records(object, (window, Until::ItsEnd), turn)?;
             let row = |record| rows::of_record(object, record, window, &self.config.fields);
             return Ok(records.iter().filter_map(row).collect());
         }
+        let records = self.records(object, (window, Until::Now), turn)?;
         let mut all = Vec::new();
         for id in records.iter().filter_map(|record| record["_id"].as_str()) {
             all.extend(self.changes((object, id), window, turn)?);
         }
         Ok(all)
+    }
+
+    fn contacts(
+        &mut self,
+        config: &ContactsConfig,
+        window: Window,
+        turn: &Turn<'_>,
+    ) -> Result<Vec<Row>, Trouble> {
+        let records = self.records(&config.object, (window, Until::ItsEnd), turn)?;
+        Ok(records.iter().filter_map(|record| rows::of_contact(config, record, window)).collect())
     }
 }
 
@@ -260,8 +288,8 @@ mod tests {
     #[test]
     fn pages_follow_by_id_and_change_logs_are_looked_for_beyond_the_windows_end() {
         let window = Window { from: 1_700, to: 1_800 };
-        let fields = |detail, after| {
-            let query = query("ContactObj", window, detail, after);
+        let fields = |until, after| {
+            let query = query("ContactObj", window, until, after);
             let filters = query["search_query_info"]["filters"].as_array().unwrap().clone();
             let short = |filter: &Value| {
                 format!(
@@ -273,10 +301,10 @@ mod tests {
             filters.iter().map(short).collect::<Vec<_>>()
         };
         assert_eq!(
-            fields(Detail::Records, Some("a9")),
+            fields(Until::ItsEnd, Some("a9")),
             ["last_modified_time GTE 1700000", "last_modified_time LT 1800000", "_id GT a9"]
         );
-        assert_eq!(fields(Detail::Changes, None), ["last_modified_time GTE 1700000"]);
+        assert_eq!(fields(Until::Now, None), ["last_modified_time GTE 1700000"]);
         assert_eq!(trace().len(), 32);
     }
 }

@@ -1,7 +1,8 @@
 //! Reading against a peer that holds rows and a store that fails as told: each row once, whatever happens in between.
 
 use super::{
-    Health, Peer, PullConfig, Puller, Reading, System, WebConfig, ZohoConfig,
+    ContactFields, ContactsConfig, Health, Peer, PullConfig, Puller, System, WebConfig, ZohoConfig,
+    part::{Part, Reading},
     place::{Row, Window},
     trouble::Trouble,
     turn::Turn,
@@ -38,6 +39,22 @@ impl Peer for Book {
     }
 
     fn rows(&mut self, _: &str, window: Window, _: &Turn<'_>) -> Result<Vec<Row>, Trouble> {
+        self.give(window)
+    }
+
+    fn contacts(
+        &mut self,
+        config: &ContactsConfig,
+        window: Window,
+        _: &Turn<'_>,
+    ) -> Result<Vec<Row>, Trouble> {
+        assert_eq!(config.object, "Contacts");
+        self.give(window)
+    }
+}
+
+impl Book {
+    fn give(&mut self, window: Window) -> Result<Vec<Row>, Trouble> {
         self.asked.push(window);
         self.clock.set(self.clock.now().plus_secs(600));
         if let Some(trouble) = self.troubles.pop() {
@@ -79,30 +96,43 @@ fn puller(intake: &Arc<StandIn>) -> Puller<StandIn> {
         lag_secs: 60,
         since: None,
         networks: Vec::new(),
+        contacts: Some(ContactsConfig {
+            every: Duration::from_hours(1),
+            object: "Contacts".into(),
+            fields: ContactFields::zoho(),
+        }),
     };
     let web = WebConfig { agent: ureq::Agent::config_builder().build(), not_outside: |_| None };
     let gate = Gate::new(Arc::clone(intake), decoders(), clock());
     Puller::new(config, gate, Arc::new(Health::default()), &web)
 }
 
-/// One round as a process just begun has it.
+/// One round of the log as a process just begun has it.
 fn round(intake: &Arc<StandIn>, book: &mut Book) -> (Result<(), Trouble>, Vec<Reading>) {
+    round_of(intake, book, 0)
+}
+
+/// Of the log, 0, or of the contacts, 1.
+fn round_of(
+    intake: &Arc<StandIn>,
+    book: &mut Book,
+    nth: usize,
+) -> (Result<(), Trouble>, Vec<Reading>) {
     let puller = puller(intake);
     let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
     book.clock = Arc::clone(&clock);
     let stop = CancellationToken::new();
     let turn = Turn { web: &puller.web, clock: &*clock, stop: &stop };
-    let mut streams = puller.streams(book, turn.now());
-    let mut decoder = decoders()(&puller.source);
-    let done = puller.round(book, &mut streams, &mut *decoder, &turn);
-    (done, streams)
+    let mut part: Part = puller.parts(book, turn.now()).remove(nth);
+    let done = puller.round(book, &mut part, &turn);
+    (done, part.streams)
 }
 
 fn stored(intake: &StandIn) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     intake.look(|disk| {
         for event in &disk.events {
-            assert_eq!(&*event.header.source, "crm:zoho");
+            assert!(event.header.source.starts_with("crm:zoho"), "{}", event.header.source);
             *counts.entry(event.raw_text().into_owned()).or_default() += 1;
         }
     });
@@ -174,4 +204,45 @@ fn a_round_ends_where_it_began_however_long_it_asks() {
     done.unwrap();
     assert_eq!((streams[0].from, book.asked.len()), (NOW - 60, 7));
     assert_eq!(stored(&intake).len(), 1);
+}
+
+#[test]
+fn contacts_are_read_from_the_beginning_as_a_source_and_with_a_place_of_their_own() {
+    // Two decades, and more than can be held at once.
+    let mut book = book((0..500).map(|n| NOW - 700_000_000 + n * 1_400_000));
+    book.rows_max = 40;
+    let mut intake = StandIn::with_fates([Fate::Store, Fate::StoreAndFail]);
+    assert!(round_of(&intake, &mut book, 1).0.is_err());
+    intake = intake.restarted();
+    assert_eq!(round_of(&intake, &mut book, 1).1[0].from, NOW - 60);
+    let both = |intake: &StandIn| {
+        intake.look(|disk| {
+            let topic = |range: &custos_event::SourceRange| range.topic.clone();
+            let source = |event: &custos_event::ParsedEvent| event.header.source.to_string();
+            let mut sources: Vec<_> = disk.events.iter().map(source).collect();
+            sources.dedup();
+            (disk.sources.iter().map(topic).collect::<Vec<_>>(), sources)
+        })
+    };
+    assert_eq!(stored(&intake), each_once(&book));
+    assert_eq!(
+        both(&intake),
+        (vec!["zoho-contacts/Contacts/id".into()], vec!["crm:zoho-contacts".into()])
+    );
+    // The log beside it knows nothing of that.
+    assert_eq!(round(&intake, &mut super::tests::book([])).1[0].stored, None);
+}
+
+#[test]
+fn the_part_that_is_due_first_is_read_first_and_a_clock_that_was_set_back_holds_nobody_up() {
+    let intake = StandIn::new();
+    let now = Timestamp::from_secs(NOW);
+    let mut parts = puller(&intake).parts(&book([]), now);
+    let (log, contacts) = parts.split_at_mut(1);
+    assert_eq!((log[0].rest(now), contacts[0].rest(now)), (Duration::ZERO, Duration::ZERO));
+    log[0].rest_for(log[0].every, now);
+    contacts[0].rest_for(contacts[0].every, now);
+    assert!(log[0].due < contacts[0].due);
+    assert_eq!(contacts[0].rest(now.plus_secs(600)), Duration::from_mins(50));
+    assert_eq!(contacts[0].rest(now.plus_secs(-86_400)), Duration::from_hours(1));
 }

@@ -1,10 +1,12 @@
-//! Zoho CRM, version 8 of its API: the audit log, exported stretch by stretch.
+//! Zoho CRM, version 8 of its API: the audit log, exported stretch by stretch; and its contacts.
 
 mod answer;
+mod contacts;
 mod rows;
 
 use super::{
     Peer,
+    contacts::ContactsConfig,
     place::{Row, Window},
     trouble::Trouble,
     turn::{Held, Turn},
@@ -204,6 +206,15 @@ impl Peer for Zoho {
         let rows = self.gather(&links, into, turn);
         self.untimed = untimed;
         rows
+    }
+
+    fn contacts(
+        &mut self,
+        config: &ContactsConfig,
+        window: Window,
+        turn: &Turn<'_>,
+    ) -> Result<Vec<Row>, Trouble> {
+        self.changed_contacts(config, window, turn)
     }
 }
 

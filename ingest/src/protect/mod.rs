@@ -14,9 +14,10 @@ use bytes::Bytes;
 use custos_event::{Private, parsed::Protection};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use spans::Span;
 
 /// Raised whenever the same bytes would be judged otherwise.
-pub const DETECTOR_VERSION: u16 = 1;
+pub const DETECTOR_VERSION: u16 = 2;
 /// [`Protection::kind`] of a card number.
 const KIND_CARD: u8 = 1;
 /// What every token begins with.
@@ -87,7 +88,9 @@ impl Policy {
         is_json: bool,
     ) -> (Bytes, Vec<Protection>) {
         let (mut raw, mut protections) = if self.looks_for_cards(source_type) {
-            self.without_cards(raw, is_json)
+            let personal = self.personal.as_ref().filter(|_| is_json);
+            let phones = |raw: &[u8]| personal.map(|own| own.phones(source_type, raw));
+            self.without_cards(raw, is_json, phones)
         } else {
             (raw, Vec::new())
         };
@@ -97,8 +100,19 @@ impl Policy {
         (raw, protections)
     }
 
-    fn without_cards(&self, raw: Bytes, is_json: bool) -> (Bytes, Vec<Protection>) {
-        let found = card::find(&raw, is_json);
+    /// `phones`: where telephone numbers stand that will be sealed. One in ten of those with 13 digits passes for a card's, and
+    /// of a token nobody is called.
+    fn without_cards(
+        &self,
+        raw: Bytes,
+        is_json: bool,
+        phones: impl Fn(&[u8]) -> Option<Vec<Span>>,
+    ) -> (Bytes, Vec<Protection>) {
+        let mut found = card::find(&raw, is_json);
+        if !found.is_empty() {
+            let phones = phones(&raw).unwrap_or_default();
+            found.retain(|card| !phones.iter().any(|at| (at.start..at.end).contains(&card.start)));
+        }
         if found.is_empty() {
             return (raw, Vec::new());
         }

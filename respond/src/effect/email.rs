@@ -9,6 +9,7 @@ use lettre::{
     Message, SmtpTransport, Transport as _,
     message::{Mailbox, header::ContentType},
     transport::smtp::{
+        Error,
         authentication::Credentials,
         client::{Tls, TlsParameters},
     },
@@ -67,7 +68,7 @@ impl Mail {
         };
         match &self.transport {
             Transport::Outbox(folder) => put(folder, &message, order),
-            Transport::Smtp(smtp) => smtp.send(&message, order.timeout),
+            Transport::Smtp(smtp) => smtp.send(&message, mail.customer.is_some(), order.timeout),
         }
     }
 
@@ -84,11 +85,22 @@ impl Mail {
             .date(sent)
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN);
-        let recipients = self.recipients(&mail.to)?;
-        for recipient in &recipients {
-            builder = builder.to(mailbox(recipient)?);
+        for recipient in self.mailboxes(mail, order)? {
+            builder = builder.to(recipient);
         }
         builder.body(mail.text.clone()).map_err(|error| chain(&error))
+    }
+
+    fn mailboxes(&self, mail: &MailText, order: Order<'_>) -> Result<Vec<Mailbox>, String> {
+        let Some(customer) = &mail.customer else {
+            return self.recipients(&mail.to)?.iter().map(|text| mailbox(text)).collect();
+        };
+        let Some(address) = order.customer else {
+            return Err(format!("nobody has looked up where customer '{customer}' is reached"));
+        };
+        let wrong =
+            || format!("what the customer system has of customer '{customer}' is no mail address");
+        Ok(vec![mailbox(address.reveal()).map_err(|_| wrong())?])
     }
 
     fn recipients(&self, to: &[String]) -> Result<Vec<String>, String> {
@@ -140,7 +152,8 @@ impl Smtp {
         Ok(builder.build())
     }
 
-    fn send(&self, message: &Message, timeout: Duration) -> Answer {
+    /// Servers repeat the address in what they say: of a mail to a customer their codes are told alone.
+    fn send(&self, message: &Message, to_customer: bool, timeout: Duration) -> Answer {
         let server = format!("{}:{}", self.host, self.port);
         let transport = match self.transport(timeout) {
             Ok(transport) => transport,
@@ -152,15 +165,21 @@ impl Smtp {
             Ok(false) => return failed(format!("mail server {server} does not answer")),
             Err(error) => return failed(format!("mail server {server}: {}", chain(&error))),
         }
+        let said = |error: &Error| match error.status() {
+            Some(code) if to_customer => format!("code {code}"),
+            None if to_customer => "no word that may be told".into(),
+            Some(_) | None => chain(error),
+        };
         match transport.send(message) {
+            Ok(response) if to_customer => done(json!({"code": u16::from(response.code())})),
             Ok(response) => {
                 let said: Vec<_> = response.message().collect();
                 done(json!({"code": u16::from(response.code()), "said": said.join(" ")}))
             }
             Err(error) if error.is_permanent() || error.is_transient() || error.is_client() => {
-                failed(format!("mail server {server} refused it: {}", chain(&error)))
+                failed(format!("mail server {server} refused it: {}", said(&error)))
             }
-            Err(error) => unknown(format!("mail server {server}: {}", chain(&error))),
+            Err(error) => unknown(format!("mail server {server}: {}", said(&error))),
         }
     }
 }

@@ -19,7 +19,7 @@ fn key() -> Key {
 
 fn order<'o>(action: &'o Action, key: &'o Key, phase: Phase) -> Order<'o> {
     let at = Timestamp::from_secs(1_795_507_200);
-    Order { action, phase, key, timeout: Duration::from_secs(5), at }
+    Order { action, phase, key, timeout: Duration::from_secs(5), at, customer: None }
 }
 
 fn put(path: &str) -> Action {
@@ -170,7 +170,8 @@ fn nothing_is_sent_where_nobody_listens_or_nothing_may_be_reached() {
 
 fn mail(to: &[&str], subject: &str) -> Action {
     let to = to.iter().map(|to| (*to).to_owned()).collect();
-    Action::Email(MailText { to, subject: subject.into(), text: "你好\n.\nbye".into() })
+    let (customer, text) = (None, "你好\n.\nbye".into());
+    Action::Email(MailText { to, customer, subject: subject.into(), text })
 }
 
 fn post(action: &Action, transport: Transport) -> Answer {
@@ -209,6 +210,76 @@ fn a_mail_with_a_line_break_in_its_head_or_to_nobody_known_is_refused() {
         assert_eq!(told.outcome, Outcome::Failed, "{to:?} {subject:?}");
     }
     assert!(!folder.path().join("out").exists());
+}
+
+fn notice() -> Action {
+    let customer = Some("C-1".to_owned());
+    Action::Email(MailText { to: Vec::new(), customer, subject: "s".into(), text: "t".into() })
+}
+
+fn notify(address: Option<&str>, transport: Transport) -> Answer {
+    let mail =
+        Mail { from: "Custos <custos@bank.example>".into(), groups: BTreeMap::new(), transport };
+    let world = World::new(Vec::new(), Some(mail), None).unwrap();
+    let (key, action) = (key(), notice());
+    let address = address.map(|text| Private::new(text.to_owned()));
+    world.perform(Order { customer: address.as_ref(), ..order(&action, &key, Phase::Act) })
+}
+
+#[test]
+fn a_notice_goes_to_the_address_that_was_looked_up_and_to_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = || Transport::Outbox(folder.path().join("out"));
+    for (address, part) in [
+        (None, "looked up"),
+        (Some("none"), "no mail address"),
+        (Some("a@b.c\r\nBcc: e@f.g"), "no mail address"),
+    ] {
+        let told = notify(address, outbox());
+        assert_eq!(told.outcome, Outcome::Failed, "{address:?}");
+        assert!(told.detail.contains(part) && told.detail.contains("'C-1'"), "{}", told.detail);
+        assert!(address.is_none_or(|address| !told.detail.contains(address)), "{}", told.detail);
+    }
+    assert!(!folder.path().join("out").exists());
+    assert_eq!(notify(Some("anna@example.org"), outbox()).outcome, Outcome::Done);
+    let file = std::fs::read_dir(folder.path().join("out")).unwrap().next().unwrap().unwrap();
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    assert!(text.contains("To: anna@example.org") && !text.contains("soc"), "{text}");
+}
+
+/// A mail server that lets who writes in, and says of each recipient what it is given, with the address.
+fn refusing(word: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        // The first only asks whether anybody is there.
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.unwrap();
+            drop(stream.write_all(b"220 here\r\n"));
+            let lines = std::io::BufReader::new(stream.try_clone().unwrap());
+            for line in std::io::BufRead::lines(lines).map_while(Result::ok) {
+                let said = match line.split(' ').next().unwrap_or_default() {
+                    "RCPT" => format!("{word} {line}\r\n"),
+                    "QUIT" => "221 bye\r\n".to_owned(),
+                    _ => "250 so\r\n".to_owned(),
+                };
+                drop(stream.write_all(said.as_bytes()));
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn what_a_mail_server_says_of_a_customers_address_is_not_told() {
+    for (word, part) in [("550 no such user", "550"), ("451 later", "451")] {
+        let smtp = |port| Smtp { host: "127.0.0.1".into(), port, tls: SmtpTls::Off, login: None };
+        let told = notify(Some("anna@example.org"), Transport::Smtp(smtp(refusing(word))));
+        assert_eq!(told.outcome, Outcome::Failed);
+        assert!(told.detail.contains(part) && !told.detail.contains("anna"), "{}", told.detail);
+        let open = post(&mail(&["soc"], "a"), Transport::Smtp(smtp(refusing(word))));
+        assert!(open.detail.contains("a@bank.example"), "the server repeats it: {}", open.detail);
+    }
 }
 
 #[test]

@@ -116,6 +116,8 @@ impl Scope<'_> {
             Action::Email(mail) => {
                 self.text(&mail.subject, at, problems);
                 self.text(&mail.text, at, problems);
+                // Where to is the register's word, never the alert's.
+                self.text(mail.customer.as_deref().unwrap_or_default(), at, problems);
                 for to in &mail.to {
                     literal("to", to, at, problems);
                 }

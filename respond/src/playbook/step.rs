@@ -57,13 +57,14 @@ pub(super) fn step(node: &Node, problems: &mut Problems) -> Option<Step> {
     if !name.is_empty() && (!crate::template::is_path(&name) || name.contains('.')) {
         problems.add(node.at, format!("'{name}' is no name; use letters, digits, '_' and '-'"));
     }
+    let target = target(node, &action, problems);
     Some(Step {
         name,
         title: problems.text_or_empty(node, "title"),
         title_zh: problems.text_or_empty(node, "title_zh"),
         effect,
         action,
-        target: problems.text_or_empty(node, "target"),
+        target,
         condition: node.get("if").map(|_| problems.text(node, "if")),
         approval: node.get("approval").map(|node| approval(node, problems)),
         precheck: node.get("precheck").and_then(|node| check(node, problems)),
@@ -128,6 +129,22 @@ fn effect(node: &Node, action: &Action, problems: &mut Problems) -> EffectClass 
     class
 }
 
+/// Who approves a mail to a customer, and who reads the ledger, sees whom it is for.
+fn target(node: &Node, action: &Action, problems: &mut Problems) -> String {
+    match action {
+        Action::Email(MailText { customer: Some(customer), .. })
+            if node.get("target").is_none() =>
+        {
+            customer.clone()
+        }
+        Action::Email(_)
+        | Action::Http(_)
+        | Action::Kafka(_)
+        | Action::Query(_)
+        | Action::Task(_) => problems.text_or_empty(node, "target"),
+    }
+}
+
 fn http(node: &Node, problems: &mut Problems) -> Http {
     problems.unknown_keys(node, &["endpoint", "method", "path", "headers", "json"]);
     let method = problems.text(node, "method");
@@ -154,12 +171,18 @@ fn http(node: &Node, problems: &mut Problems) -> Http {
 }
 
 fn email(node: &Node, problems: &mut Problems) -> MailText {
-    problems.unknown_keys(node, &["to", "subject", "text"]);
+    problems.unknown_keys(node, &["to", "to_customer", "subject", "text"]);
     let to = problems.texts(node, "to");
-    if to.is_empty() {
-        problems.add(node.at, "'to' is missing: addresses, or groups of [respond.mail.groups]");
+    let customer = node.get("to_customer").map(|_| problems.text(node, "to_customer"));
+    if to.is_empty() == customer.is_none() {
+        problems.add(
+            node.at,
+            "either 'to' (addresses, or groups of [respond.mail.groups]) or 'to_customer' (one customer's id, as in \
+             '{inputs.customer}')",
+        );
     }
-    MailText { to, subject: problems.text(node, "subject"), text: problems.text(node, "text") }
+    let (subject, text) = (problems.text(node, "subject"), problems.text(node, "text"));
+    MailText { to, customer, subject, text }
 }
 
 fn kafka(node: &Node, problems: &mut Problems) -> Message {

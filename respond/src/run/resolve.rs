@@ -63,6 +63,7 @@ fn action(action: &Action, values: &Value) -> Result<Action, TemplateError> {
         Action::Http(one) => Action::Http(http(one, values)?),
         Action::Email(mail) => Action::Email(MailText {
             to: mail.to.clone(),
+            customer: mail.customer.as_ref().map(|id| fill(id, values)).transpose()?,
             // A subject is one line, whatever an alert's title holds.
             subject: fill(&mail.subject, values)?.replace(char::is_control, " "),
             text: fill(&mail.text, values)?,

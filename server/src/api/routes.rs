@@ -2,8 +2,8 @@
 //! the OpenAPI document are made from it.
 
 use super::{
-    alerts, backups, effects, events, evidence, incidents, integrity, madesources, openapi,
-    overview, playbooks, privacy, retention, risk,
+    alerts, backups, customers, effects, events, evidence, incidents, integrity, madesources,
+    openapi, overview, playbooks, privacy, retention, risk,
     route::{Access, Route},
     rulebench, rulecover, rulemoves, rules, runs, search, session, sources, stream, tasks, users,
     verdicts,
@@ -436,6 +436,10 @@ fn keeping() -> Vec<Route> {
 
 fn privacy() -> Vec<Route> {
     vec![
+        Route::get("/customers", ReadEvents, customers::find, "Who a customer's id stands for")
+            .query::<customers::Ask>()
+            .gives::<customers::Customers>()
+            .with_past(),
         Route::get("/privacy/erasures", Erase, privacy::list, "Erasures of people")
             .gives::<privacy::Erasures>(),
         Route::post("/privacy/erasures", Erase, privacy::request, "Ask for a person's erasure")

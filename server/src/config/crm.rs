@@ -1,9 +1,12 @@
 //! `[[crm]]`: the customer systems that are asked for what was done in them.
 
+use super::contacts::RawContacts;
 use crate::{respond::config::secret, upkeep::config::seconds};
 use anyhow::{Context as _, bail};
 use custos_event::Timestamp;
-use custos_ingest::crm::{Detail, FxiaokeConfig, Login, PullConfig, System, ZohoConfig};
+use custos_ingest::crm::{
+    ContactFields, ContactsConfig, Detail, FxiaokeConfig, Login, PullConfig, System, ZohoConfig,
+};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -47,6 +50,7 @@ pub(super) struct RawCrm {
     objects: Option<Vec<String>>,
     detail: Option<String>,
     fields: Option<Vec<String>>,
+    contacts: Option<RawContacts>,
 }
 
 /// One section that holds; its secrets are read when the server starts.
@@ -57,6 +61,8 @@ pub(crate) struct Crm {
     lag_secs: i64,
     since: Option<Timestamp>,
     networks: Vec<IpNet>,
+    /// Whom the register of customers is made of.
+    pub(crate) contacts: Option<ContactsConfig>,
     asks: Asks,
 }
 
@@ -98,7 +104,7 @@ pub(super) fn check(
 }
 
 impl RawCrm {
-    fn check(self, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Crm> {
+    fn check(mut self, below: &impl Fn(PathBuf) -> PathBuf) -> anyhow::Result<Crm> {
         if !custos_ingest::http::is_source_name(&self.name) {
             bail!("the name is none; use 1 to 64 of a-z A-Z 0-9 . _ -");
         }
@@ -112,7 +118,12 @@ impl RawCrm {
         let interval = within("interval", self.interval.as_deref().unwrap_or(INTERVAL), DAY_SECS)?;
         let lag_secs = within("lag", self.lag.as_deref().unwrap_or(LAG), DAY_SECS)?;
         let since = self.since.as_deref().map(str::parse::<Timestamp>).transpose();
+        let contacts = self.contacts.take().map(|raw| match self.kind.as_str() {
+            "fxiaoke" => raw.check("ContactObj", ContactFields::fxiaoke()),
+            _ => raw.check("Contacts", ContactFields::zoho()),
+        });
         Ok(Crm {
+            contacts: contacts.transpose().context("contacts")?,
             name: self.name.clone(),
             interval: Duration::from_secs(u64::try_from(interval).unwrap_or_default()),
             lag_secs,
@@ -235,7 +246,7 @@ fn foreign(kind: &str, keys: &[(&str, bool)]) -> anyhow::Result<()> {
     }
 }
 
-fn check_words(name: &str, words: &[String], count_max: usize) -> anyhow::Result<()> {
+pub(super) fn check_words(name: &str, words: &[String], count_max: usize) -> anyhow::Result<()> {
     if words.len() > count_max {
         bail!("{name} has {} entries; {count_max} are possible", words.len());
     }
@@ -308,6 +319,7 @@ impl Crm {
             lag_secs: self.lag_secs,
             since: self.since,
             networks: self.networks.clone(),
+            contacts: self.contacts.clone(),
         })
     }
 }

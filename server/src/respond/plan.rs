@@ -210,7 +210,8 @@ impl Walk<'_> {
     ) -> Answer {
         let key = Key { of: "dry-run".into(), intent: journal(Seq(0)) };
         let timeout = Duration::from_secs(timeout_secs);
-        let order = Order { action, phase, key: &key, timeout, at: SystemClock.now() };
+        let (at, customer) = (SystemClock.now(), None);
+        let order = Order { action, phase, key: &key, timeout, at, customer };
         let answer = world.perform(order);
         let check = self.run.step(&planned.name).and_then(|step| step.step.precheck.clone());
         planned.detail = Some(match check.filter(|_| phase == Phase::Precheck) {

@@ -4,10 +4,10 @@
 use super::{
     Command, Desk, DeskError, crew::Crew, desk::journal, evidence::Searcher, state::custos,
 };
-use crate::{clock::SystemClock, pipeline::follow::Projection};
+use crate::{clock::SystemClock, customers::Register, pipeline::follow::Projection};
 use custos_event::{
     Clock as _, Commit, Cursor, Envelope, Fact, Parser, Position, RunId, Seq, TaskId, Timestamp,
-    respond::{Action, Answer, Outcome, Phase, Query},
+    respond::{Action, Answer, MailText, Outcome, Phase, Query},
 };
 use custos_respond::{
     Call, Key, Rejection,
@@ -44,6 +44,7 @@ struct Hands {
     desk: Desk,
     world: Arc<World>,
     searcher: Searcher,
+    register: Register,
 }
 
 impl Runner {
@@ -51,12 +52,12 @@ impl Runner {
     pub(crate) fn new(
         desk: Desk,
         world: Arc<World>,
-        searcher: Searcher,
+        (searcher, register): (Searcher, Register),
         catalog: Catalog,
     ) -> anyhow::Result<(Self, Cursor)> {
         let cursor = catalog.cursor(FOLLOWER, searcher.store.last_commit()).unwrap_or_default();
         let started = desk.read(|state| state.next);
-        let hands = Hands { desk, world, searcher };
+        let hands = Hands { desk, world, searcher, register };
         let ticked_at = SystemClock.now();
         let taken = cursor.clone();
         let mut runner = Self { hands, crew: Crew::default(), catalog, started, taken, ticked_at };
@@ -180,6 +181,11 @@ struct Work {
 }
 
 impl Work {
+    fn order(&self) -> Order<'_> {
+        let (action, phase, key, timeout) = (&self.action, self.phase, &self.key, self.timeout);
+        Order { action, phase, key, timeout, at: SystemClock.now(), customer: None }
+    }
+
     /// The word on what came of it.
     fn told(&self, answer: Answer) -> Command {
         let (step, intent) = (self.step.clone(), self.key.intent);
@@ -216,15 +222,24 @@ impl Hands {
                 Command::OrderTask { run, step, intent: work.key.intent, order }
             }
             (Action::Query(query), Phase::Act) => self.search(work, query),
-            (action, phase) => {
-                let (key, timeout, at) = (&work.key, work.timeout, SystemClock.now());
-                work.told(self.world.perform(Order { action, phase, key, timeout, at }))
+            (Action::Email(MailText { customer: Some(customer), .. }), Phase::Act) => {
+                work.told(self.notify(work, customer))
             }
+            _ => work.told(self.world.perform(work.order())),
         };
         // Without its result the intent is in doubt: the next start asks about it.
         if let Err(error) = self.tell(Some(work.key.intent), command) {
             let error = format!("{error:#}");
             error!(error, run = %work.run, step = work.step, "a result could not be written");
+        }
+    }
+
+    /// Looks up where the customer is reached, writes down that it did, and sends.
+    fn notify(&self, work: &Work, customer: &str) -> Answer {
+        let reason = format!("{}/{}: a notice to this customer", work.run, work.step);
+        match self.register.address(customer, reason) {
+            Ok(address) => self.world.perform(Order { customer: Some(&address), ..work.order() }),
+            Err(error) => failed(format!("{error:#}")),
         }
     }
 
@@ -256,7 +271,7 @@ impl Hands {
         let Some(probe) = probe else { return };
         let action = Action::Http(probe.http.clone());
         let (phase, at) = (Phase::Verify, SystemClock.now());
-        let order = Order { action: &action, phase, key, timeout: PROBE, at };
+        let order = Order { action: &action, phase, key, timeout: PROBE, at, customer: None };
         let answer = self.world.perform(order);
         let clean =
             if answer.outcome == Outcome::Done { is_clean(&probe, &answer.output) } else { None };

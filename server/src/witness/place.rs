@@ -115,6 +115,7 @@ fn mail(name: &str, to: &[String], heads: &[Checkpoint], with: &With) -> anyhow:
     let notes: Vec<_> = heads.iter().map(|head| head.note.as_str()).collect();
     let action = Action::Email(MailText {
         to: to.to_vec(),
+        customer: None,
         subject: format!("Custos checkpoints of {node}: {}", sizes.join(", ")),
         text: notes.join("\n"),
     });
@@ -122,7 +123,8 @@ fn mail(name: &str, to: &[String], heads: &[Checkpoint], with: &With) -> anyhow:
     let intent = Position { log: LogId::JOURNAL, partition: Partition(0), seq: Seq(total) };
     let key = Key { of: format!("witness/{name}"), intent };
     let (timeout, at) = (SEND_WITHIN, with.at);
-    let order = Order { action: &action, phase: Phase::Act, key: &key, timeout, at };
+    let order =
+        Order { action: &action, phase: Phase::Act, key: &key, timeout, at, customer: None };
     let answer = with.world.perform(order);
     match answer.outcome {
         Outcome::Done | Outcome::AlreadySo => Ok(()),

@@ -55,7 +55,7 @@ export function setAsOf(moment: string): void {
 }
 
 /** What can be asked as of another time; the rest (the session, accounts, proofs against the newest signed head) is of now. */
-const HAS_PAST = /^\/(alerts|incidents|overview|sources|rules|runs|effects|tasks|events|search|count)(\/(?!.*\/(proof|evidence)$)|$)/;
+const HAS_PAST = /^\/(alerts|incidents|overview|sources|rules|runs|effects|tasks|events|search|count|customers)(\/(?!.*\/(proof|evidence)$)|$)/;
 
 export type Query = Record<string, string | number | boolean | undefined | null>;
 

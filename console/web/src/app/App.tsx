@@ -4,6 +4,7 @@ import { Redirect, Route, Switch } from "wouter";
 import { AlertsPage } from "../pages/alerts/AlertsPage";
 import { BackupsPage } from "../pages/BackupsPage";
 import { RetentionPage } from "../pages/RetentionPage";
+import { CustomersPage } from "../pages/CustomersPage";
 import { EffectsPage } from "../pages/EffectsPage";
 import { IncidentPage } from "../pages/incidents/IncidentPage";
 import { IncidentsPage } from "../pages/incidents/IncidentsPage";
@@ -42,6 +43,7 @@ function Pages() {
         <Route path="/rules" component={RulesPage} />
         <Route path="/rules/edit" component={RuleEditor} />
         <Route path="/rules/:id" component={RulesPage} />
+        <Route path="/customers" component={CustomersPage} />
         <Route path="/privacy" component={PrivacyPage} />
         <Route path="/overview">
           <Redirect to="/" />

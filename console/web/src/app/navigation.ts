@@ -1,5 +1,5 @@
 // The pages: where they are, what opens them, and who may.
-import { IconAlert, IconBackup, IconEffect, IconIncident, IconOverview, IconPrivacy, IconRetention, IconRule, IconSearch, IconShield, IconSource } from "../icons";
+import { IconAlert, IconBackup, IconCustomer, IconEffect, IconIncident, IconOverview, IconPrivacy, IconRetention, IconRule, IconSearch, IconShield, IconSource } from "../icons";
 import type { Key } from "../i18n";
 import type { Permission } from "./session";
 
@@ -26,6 +26,7 @@ export const DESTINATIONS: { group: Key; items: Destination[] }[] = [
     items: [
       { path: "/incidents", label: "nav.incidents", icon: IconIncident, permission: "read_alerts", key: "i" },
       { path: "/effects", label: "nav.effects", icon: IconEffect, permission: "read_alerts", key: "e" },
+      { path: "/customers", label: "nav.customers", icon: IconCustomer, permission: "read_events", key: "c" },
     ],
   },
   {

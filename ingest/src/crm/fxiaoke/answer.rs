@@ -81,6 +81,11 @@ pub(crate) fn records(json: &Value) -> Result<&Vec<Value>, Trouble> {
     list.ok_or_else(|| Trouble::Odd("纷享销客 answered a query without data.dataList".into()))
 }
 
+/// How many records a query finds in all, where that is told.
+pub(crate) fn total(json: &Value) -> Option<u64> {
+    at(at(json, "data"), "total").as_u64()
+}
+
 /// The entries of one page of a record's log, and how many pages there are.
 pub(crate) fn changes(json: &Value) -> Result<(&Vec<Value>, u64), Trouble> {
     let data = at(json, "data");

@@ -2,6 +2,7 @@
 
 use super::answer::millis;
 use crate::crm::{
+    contacts::{self, ContactsConfig, Told},
     place::{Row, Window},
     without_nothing,
 };
@@ -59,6 +60,23 @@ pub(crate) fn of_record(
     // What else is in it may be written otherwise the next time it is asked for.
     let identity = format!("{object}\0{id}\0{modified}").into_bytes();
     Some(Row { second, identity, json: without_nothing(row).to_string().into() })
+}
+
+/// A contact that was made or changed in `window`.
+pub(crate) fn of_contact(config: &ContactsConfig, record: &Value, window: Window) -> Option<Row> {
+    let second = millis(&record["last_modified_time"])?.div_euclid(1_000);
+    if !window.has(second) {
+        return None;
+    }
+    let told = Told {
+        system: "fxiaoke",
+        record: record["_id"].as_str()?,
+        modified: &record["last_modified_time"],
+        second,
+        owner: person(&record["owner"]),
+        is_deleted: record["is_deleted"] == true || record["life_status"] == "invalid",
+    };
+    contacts::row(config, record, &told)
 }
 
 /// One entry of a record's change log.
@@ -125,6 +143,33 @@ mod tests {
         new["create_time"] = 1_700_500.into();
         let row = of_record("ContactObj", &new, WINDOW, &[]).unwrap();
         assert!(String::from_utf8_lossy(&row.json).contains(r#""action":"create""#));
+    }
+
+    #[test]
+    fn a_contact_is_who_it_is_how_to_reach_them_and_whether_it_still_is() {
+        let config = ContactsConfig {
+            every: std::time::Duration::from_hours(1),
+            object: "ContactObj".into(),
+            fields: contacts::ContactFields::fxiaoke(),
+        };
+        let record = json!({
+            "_id": "a1", "last_modified_time": 1_700_500, "name": "王", "mobile1": "138", "tel1": "010", "remark": "x",
+            "owner": ["1002"], "is_deleted": false, "life_status": "normal",
+        });
+        let row = of_contact(&config, &record, WINDOW).unwrap();
+        let expected = json!({
+            "time": 1_700_500, "system": "fxiaoke", "action": "contact", "module": "ContactObj", "record": "a1",
+            "owner": "1002", "customer": {"id": "a1", "name": "王", "phone": "138"},
+        });
+        assert_eq!(serde_json::from_slice::<Value>(&row.json).unwrap(), expected);
+        for (field, value) in [("is_deleted", json!(true)), ("life_status", json!("invalid"))] {
+            let mut gone = record.clone();
+            gone[field] = value;
+            let row = of_contact(&config, &gone, WINDOW).unwrap();
+            assert!(String::from_utf8_lossy(&row.json).contains(r#""deleted":true"#), "{field}");
+        }
+        let later = Window { from: 1_701, ..WINDOW };
+        assert_eq!(of_contact(&config, &record, later), None);
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub(crate) fn trouble(answer: &Answer, now: Timestamp) -> Result<Value, Trouble>
         "OAUTH_SCOPE_MISMATCH" => {
             return Err(Trouble::Refused(format!(
                 "{}; the refresh token needs the scopes ZohoCRM.settings.audit_logs.CREATE, \
-                 ZohoCRM.settings.audit_logs.READ and ZohoFiles.files.READ",
+                 ZohoCRM.settings.audit_logs.READ and ZohoFiles.files.READ; for contacts also \
+                 ZohoCRM.coql.READ and ZohoCRM.modules.contacts.READ, or those of your module",
                 said()
             )));
         }
@@ -67,6 +68,14 @@ pub(crate) fn trouble(answer: &Answer, now: Timestamp) -> Result<Value, Trouble>
             return Err(Trouble::Refused(format!(
                 "{}; the user of the refresh token has to be an administrator",
                 said()
+            )));
+        }
+        "INVALID_QUERY" | "INVALID_MODULE" => {
+            let column = at(at(&json, "details"), "column_name").as_str().unwrap_or_default();
+            return Err(Trouble::Refused(format!(
+                "{} {}; see that the object and the fields of contacts are API names of your Zoho",
+                said(),
+                column.escape_debug()
             )));
         }
         "TOO_MANY_REQUESTS" | "LIMIT_EXCEEDED" => return Err(limit(&said(), now)),
@@ -132,6 +141,18 @@ pub(crate) fn export(answer: &Answer, json: &Value) -> Result<Export, Trouble> {
     }
 }
 
+/// The records of one page of a query, and whether it is the last; a 204 has neither.
+pub(crate) fn contacts(answer: &Answer, mut json: Value) -> Result<(Vec<Value>, bool), Trouble> {
+    if answer.status == 204 {
+        return Ok((Vec::new(), true));
+    }
+    let more = at(at(&json, "info"), "more_records").as_bool();
+    match (json.get_mut("data").map(Value::take), more) {
+        (Some(Value::Array(records)), Some(more)) => Ok((records, !more)),
+        _ => Err(Trouble::Odd("Zoho answered a query without data and info.more_records".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +215,24 @@ mod tests {
             assert_eq!(found.kind(), kind, "{status} {body}");
         }
         assert!(trouble(&answer(204, ""), Timestamp(0)).is_ok());
+    }
+
+    #[test]
+    fn a_page_of_a_query_says_whether_there_is_another() {
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let page = r#"{"data":[{"id":"1"}],"info":{"count":1,"more_records":true}}"#;
+        let read = |status, text: &str| {
+            contacts(&answer(status, text), serde_json::from_str(text).unwrap_or_default())
+        };
+        assert_eq!(read(200, page).unwrap(), (vec![json(r#"{"id":"1"}"#)], false));
+        assert_eq!(read(204, "").unwrap(), (vec![], true));
+        // An empty page would pass the stretch over.
+        for odd in ["", "<html>", "{}", r#"{"data":[]}"#, r#"{"info":{"more_records":false}}"#] {
+            assert_eq!(read(200, odd).unwrap_err().kind(), "odd", "{odd}");
+        }
+        let wrong = r#"{"code":"INVALID_QUERY","details":{"column_name":"Custmer_No"},"message":"column given seems to be invalid"}"#;
+        let refused = trouble(&answer(400, wrong), Timestamp(0)).unwrap_err();
+        assert!(refused.needs_somebody() && refused.text().contains("Custmer_No"), "{refused:?}");
     }
 
     #[test]

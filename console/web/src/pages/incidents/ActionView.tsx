@@ -13,11 +13,12 @@ export function actionText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function lineOf(action: Named, titled: Speech["titled"]): string {
+function lineOf(action: Named, { t, titled }: Pick<Speech, "t" | "titled">): string {
   switch (action.kind) {
     case "http":
       return `${String(action.method)} ${String(action.endpoint)}${String(action.path)}`;
     case "email":
+      if (action.customer) return `${t("action.toCustomer", { id: String(action.customer) })} · ${String(action.subject)}`;
       return `${Array.isArray(action.to) ? action.to.join(", ") : String(action.to)} · ${String(action.subject)}`;
     case "kafka":
       return String(action.topic);
@@ -31,7 +32,7 @@ function lineOf(action: Named, titled: Speech["titled"]): string {
 }
 
 export function ActionView({ action }: { action: unknown }) {
-  const { term, titled } = useSpeech();
+  const { t, term, titled } = useSpeech();
   if (action === null || action === undefined) return <>–</>;
   if (typeof action !== "object") return <span className="mono"><Outside text={String(action)} /></span>;
   const named = action as Named;
@@ -39,7 +40,7 @@ export function ActionView({ action }: { action: unknown }) {
   return (
     <span className="action">
       <span className="action-kind">{term("action", String(named.kind ?? ""))}</span>
-      <span className="mono"><Outside text={lineOf(named, titled)} /></span>
+      <span className="mono"><Outside text={lineOf(named, { t, titled })} /></span>
       {body !== undefined && body !== null ? <pre className="action-body"><Outside text={typeof body === "string" ? body : JSON.stringify(body)} lines /></pre> : null}
     </span>
   );
