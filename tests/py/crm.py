@@ -1,14 +1,16 @@
 """Stands in for Zoho CRM or Fxiaoke: replays their documented shapes, each fault once, and says what it has.
 
 crm.py zoho|fxiaoke PORT FAULTS, where FAULTS is a list of FAULT@PATH-PART[+N] with commas, taken in order
-where the path fits, N times later where that is said.
-GET /stand-in/expected gives what has to be stored in the end, GET /stand-in/report how it was asked.
+where the path fits, N times later where that is said. `touch@contacts` changes a contact while its pages are read, once.
+GET /stand-in/expected gives what has to be stored of the logs in the end, GET /stand-in/contacts the contacts as they are, GET
+/stand-in/report how it was asked.
 """
 
 import csv
 import io
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -19,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 system, port = sys.argv[1], int(sys.argv[2])
 faults = [[*fault.replace("+", "@").split("@"), "0"][:3] for fault in sys.argv[3].split(",") if fault]
+touching = any(fault[0] == "touch" for fault in faults)
+faults = [fault for fault in faults if fault[0] != "touch"]
 lock = threading.Lock()
 dice = random.Random(7)
 # Three days back, at midnight: where the test's configuration begins, so that stretches end at midnight too.
@@ -93,7 +97,61 @@ def entry(name, moment):
             "operationTime": millis(moment), "operationType": "2", "operationLabel": "编辑"}
 
 
+def contacts_of_zoho():
+    """Contacts of twenty years; 2,600 of them changed in one second, as by an import: more than a page of 2,000."""
+    contacts = []
+    for nth in range(2_900):
+        changed = begin - timedelta(days=nth) if nth < 300 else begin + timedelta(hours=7)
+        zone = timezone(timedelta(hours=(0, 1, 8)[nth % 3]))
+        contacts.append({
+            "id": str(5_000_000_000_000 + nth), "Customer_No": f"Z-{nth}", "Full_Name": f"Zaunkönig Nr{nth}",
+            "Email": f"z{nth}@customers.example", "Mobile": None if nth % 2 else f"+49 1511 {nth:07}",
+            "Phone": f"+49 30 {nth:07}", "Owner": {"id": "9"}, "Modified_Time": changed.astimezone(zone).isoformat(),
+            "Description": "kept-by-nobody",
+        })
+    return contacts
+
+
+COQL = re.compile(r"select ([\w, ]+) from Contacts where \(*Modified_Time >= '([^']+)' and Modified_Time < '([^']+)'\)"
+                  r"(?: and id > '(\d+)'\))? order by id asc limit (\d+)")
+
+
+def queried(query):
+    """What Zoho answers to a query, by the only kind of it that is expected."""
+    asked = COQL.fullmatch(query)
+    if not asked or int(asked[5]) > 2_000:
+        report["wrong"].append(query)
+        return 400, {"code": "INVALID_QUERY", "details": {}, "message": "so", "status": "error"}
+    names = asked[1].split(", ")
+    if unknown := [name for name in names if name not in contacts[0]]:
+        return 400, {"code": "INVALID_QUERY", "details": {"column_name": unknown[0]}, "message": "invalid", "status": "error"}
+    if asked[4]:
+        touch()
+    first, end = (datetime.fromisoformat(text) for text in asked.group(2, 3))
+    found = [one for one in contacts if first <= datetime.fromisoformat(one["Modified_Time"]) < end and one["id"] > (asked[4] or "")]
+    if not found:
+        return 204, b""
+    page = [{name: one[name] for name in names} for one in found[:int(asked[5])]]
+    return 200, {"data": page, "info": {"count": len(page), "more_records": len(found) > len(page)}}
+
+
+def touch():
+    """The last contact is changed, once, while the pages before its own are read."""
+    global touching
+    with lock:
+        if not touching:
+            return
+        touching = False
+        report["faults"].append("touch")
+        now = datetime.now(timezone.utc)
+        if system == "zoho":
+            contacts[-1].update(Email="moved@customers.example", Modified_Time=now.isoformat(timespec="seconds"))
+        else:
+            records[f"{229:024x}"]["log"].append(entry("touched", now))
+
+
 audit = audit_rows() if system == "zoho" else []
+contacts = contacts_of_zoho() if system == "zoho" else []
 records = people() if system == "fxiaoke" else {}
 
 
@@ -121,6 +179,8 @@ class Peer(BaseHTTPRequestHandler):
             return self.answer(200, report)
         if self.path == "/stand-in/expected":
             return self.answer(200, expected())
+        if self.path == "/stand-in/contacts":
+            return self.answer(200, known())
         with lock:
             report["calls"] += 1
             fault = faults[0][0] if faults and faults[0][1] in self.path else None
@@ -190,6 +250,8 @@ class Peer(BaseHTTPRequestHandler):
                                                    "expires_in": 3600})
         if self.headers.get("Authorization", "").removeprefix("Zoho-oauthtoken ") not in tokens:
             return self.answer(401, {"code": "INVALID_TOKEN", "message": "invalid oauth token", "status": "error"})
+        if self.path == "/crm/v8/coql":
+            return self.answer(*queried(json.loads(body)["select_query"]))
         if body is not None:
             criteria = json.loads(body)["audit_log_export"][0]["criteria"]
             if criteria["field"] != {"api_name": "audited_time"} or criteria["comparator"] != "between":
@@ -240,12 +302,18 @@ def found(data):
     info = data["search_query_info"]
     if info["orders"] != [{"fieldName": "_id", "isAsc": True}] or info["limit"] > 100:
         report["wrong"].append(info)
+    names = [(one["field_name"], one["operator"]) for one in info["filters"]]
+    if ("last_modified_time", "LT") in names and ("_id", "GT") in names:
+        touch()
     rows = []
     for name, record in sorted(records.items()):
         if record["object"] != data["dataObjectApiName"]:
             continue
-        row = {"_id": name, "last_modified_time": record["log"][-1]["operationTime"], "name": "Al", "tel": "+86 1",
-               "create_time": record["log"][0]["operationTime"], "last_modified_by": ["1001"]}
+        nth = int(name, 16)
+        row = {"_id": name, "last_modified_time": record["log"][-1]["operationTime"], "customer_no__c": f"F-{nth}",
+               "name": f"孔雀{nth}号", "email": f"f{nth}@customers.example", "mobile1": f"+86 138 {nth:08}",
+               "create_time": record["log"][0]["operationTime"], "last_modified_by": ["1001"], "owner": ["1002"],
+               "remark": "kept-by-nobody", "is_deleted": False, "life_status": "normal"}
         compare = {"GTE": lambda a, b: a >= b, "LT": lambda a, b: a < b, "GT": lambda a, b: a > b}
         holds = lambda f: compare[f["operator"]](row[f["field_name"]], type(row[f["field_name"]])(f["field_values"][0]))
         if all(holds(one) for one in info["filters"]):
@@ -257,6 +325,14 @@ def expected():
     if system == "zoho":
         return [f"{row[5]} {row[6]} {row[4]}" for row in audit]
     return [one["logID"] for record in records.values() for one in record["log"]]
+
+
+def known():
+    """Contacts as they are now: record, and when it was changed as the system writes it."""
+    if system == "zoho":
+        return [f"{one['id']} {one['Modified_Time']}" for one in contacts]
+    people = [(name, one) for name, one in records.items() if one["object"] == "ContactObj"]
+    return [f"{name} {one['log'][-1]['operationTime']}" for name, one in people]
 
 
 print("ready", file=sys.stderr, flush=True)

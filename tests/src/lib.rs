@@ -7,6 +7,7 @@ pub mod api;
 pub mod browser;
 pub mod certificates;
 pub mod clients;
+pub mod crm;
 pub mod custos;
 pub mod data;
 pub mod demo;

@@ -4,25 +4,13 @@ use anyhow::{Context as _, Result, ensure};
 use custos_tests::{
     api::Api,
     clients::python,
+    crm::{LIMIT, Peer, SECRET_PART, config, counted, same, stored, tells_no_secret},
     custos::Node,
-    http,
-    process::{Running, free_port},
-    root,
-    snippets::Places,
-    wait,
+    process::free_port,
+    root, wait,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
-
-const LIMIT: Duration = Duration::from_mins(2);
-const SECRETS: [(&str, &str); 4] = [
-    ("zoho.secret", "client-secret-of-this-test"),
-    ("zoho.refresh", "refresh-token-of-this-test"),
-    ("fxiaoke.secret", "app-secret-of-this-test"),
-    ("fxiaoke.code", "permanent-code-of-this-test"),
-];
-/// Every secret and token of the stand-in ends so.
-const SECRET_PART: &str = "-of-this-test";
+use std::{fs, process::Command};
 
 /// A new token is asked for no sooner than six seconds after the last: what spoils tokens is for the long form.
 const ZOHO_FAULTS: [&str; 10] = [
@@ -53,96 +41,6 @@ fn is_long() -> bool {
     std::env::var_os("CUSTOS_LONG").is_some()
 }
 
-/// The stand-in, with faults that it shows once each, in this order.
-struct Peer {
-    _running: Running,
-    port: u16,
-}
-
-impl Peer {
-    fn start(system: &str, faults: &[&str]) -> Result<Self> {
-        let port = free_port()?;
-        let mut command = Command::new(python());
-        command.arg(root().join("tests/py/crm.py")).args([system, &port.to_string()]);
-        let running = Running::start("crm.py", command.arg(faults.join(",")))?;
-        running.wait_for_line(LIMIT, |line| line.contains("ready"))?;
-        wait::until("the stand-in", LIMIT, || {
-            Ok(std::net::TcpStream::connect(("127.0.0.1", port)).ok())
-        })?;
-        Ok(Self { _running: running, port })
-    }
-
-    fn ask(&self, path: &str) -> Result<Value> {
-        http::send(self.port, "GET", path, &[], b"")?.json()
-    }
-
-    fn wait_for_faults(&self, count: usize) -> Result<()> {
-        wait::until(&format!("{count} faults"), LIMIT, || {
-            let shown = self.ask("/stand-in/report")?["faults"].as_array().map(Vec::len);
-            Ok((shown == Some(count)).then_some(()))
-        })
-    }
-
-    /// What has to be stored, with how often.
-    fn expected(&self) -> Result<BTreeMap<String, usize>> {
-        let expected = self.ask("/stand-in/expected")?;
-        Ok(counted(
-            expected
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|one| one.as_str().map(str::to_owned)),
-        ))
-    }
-}
-
-fn counted(all: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
-    all.fold(BTreeMap::new(), |mut counts, one| {
-        *counts.entry(one).or_default() += 1;
-        counts
-    })
-}
-
-/// What docs/sources says to write, with other places, and a round each second.
-fn config(system: &str, peer: &Peer, folder: &Path) -> Result<String> {
-    for (name, secret) in SECRETS {
-        fs::write(folder.join(name), format!("{secret}\n"))?;
-    }
-    let since = peer.ask("/stand-in/report")?["begin"].as_str().context("no begin")?.to_owned();
-    let url = format!("http://127.0.0.1:{}", peer.port);
-    let places = Places::default()
-        .with("/etc/custos", folder.display())
-        .with("https://accounts.zoho.eu", &url)
-        .with("1000.YOUR-CLIENT", "1000.TEST")
-        .with("FSAID_YOUR-APPLICATION", "FSAID_1");
-    let (page, more) = match system {
-        "zoho" => ("zoho-crm.md", String::new()),
-        _ => ("fxiaoke.md", format!("url = \"{url}\"\n")),
-    };
-    let block = places.snippet(page, "Custos")?;
-    Ok(format!("{block}{more}interval = \"1s\"\nlag = \"1s\"\nsince = \"{since}\"\n"))
-}
-
-/// The raw rows of a stopped node's source.
-fn stored(node: &Node, source: &str) -> Result<Vec<Value>> {
-    let query = format!("custos.source:\"{source}\"");
-    let found = node.run(&["search", "--json", "--limit", "0", &query])?.done()?.json()?;
-    let raw = |event: &Value| {
-        let raw = event["raw"].as_str().context("no raw")?;
-        Ok(serde_json::from_str(raw)?)
-    };
-    found.iter().map(raw).collect()
-}
-
-fn same(expected: &BTreeMap<String, usize>, stored: &BTreeMap<String, usize>) -> Result<()> {
-    let differs = |one: &&String| expected.get(*one) != stored.get(*one);
-    let wrong: Vec<_> = expected.keys().chain(stored.keys()).filter(differs).take(5).collect();
-    let counts = |one: &String| (one.clone(), expected.get(one).copied(), stored.get(one).copied());
-    let wrong: Vec<_> = wrong.into_iter().map(counts).collect();
-    ensure!(wrong.is_empty(), "(row, expected, stored): {wrong:?}");
-    Ok(())
-}
-
 /// What a source of the page of sources says; received = stored + rejected.
 fn balance(api: &Api, source: &str) -> Result<(u64, u64)> {
     let answer = api.get("/sources")?;
@@ -156,18 +54,6 @@ fn connector(api: &Api, source: &str) -> Result<Value> {
     let answer = api.get("/sources")?;
     let all = answer["connectors"].as_array().context("no connectors")?;
     all.iter().find(|one| one["source"] == source).cloned().with_context(|| answer.to_string())
-}
-
-/// No secret stands in what it says, nor in what it prints of its configuration.
-fn tells_no_secret(node: &Node) -> Result<()> {
-    let shown = node.shown();
-    let file = node.config().to_string_lossy().into_owned();
-    let checked = custos_tests::custos::run(["check-config", &file])?.done()?;
-    let printed = String::from_utf8_lossy(&checked.stdout).into_owned() + &checked.stderr;
-    for text in [shown, printed, node.get("/metrics")?] {
-        ensure!(!text.contains(SECRET_PART), "a secret is told: {text}");
-    }
-    Ok(())
 }
 
 #[test]

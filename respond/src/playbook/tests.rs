@@ -37,6 +37,14 @@ fn a_good_playbook_holds() {
 }
 
 #[test]
+fn a_mail_to_a_customer_shows_whom_it_is_for() {
+    let of =
+        |mail: &str| parse(&GOOD.replace("email: {to: soc", mail)).unwrap().plan.steps.remove(1);
+    assert_eq!(of("email: {to_customer: 'C-{inputs.address}'").target, "C-{inputs.address}");
+    assert_eq!(of("target: x\n    email: {to_customer: C-1").target, "x");
+}
+
+#[test]
 fn what_does_not_hold_is_told_with_its_line_and_mend() {
     check("title: P", "titel: P", 3, "did you mean 'title'?");
     check("playbook: p", "playbook: P p", 2, "lower-case");
@@ -51,6 +59,9 @@ fn what_does_not_hold_is_told_with_its_line_and_mend() {
     check("steps.block.status == 200", "steps.tell.status == 200", 16, "no step above");
     check("steps.block.status == 200", "steps.block.status = 200", 16, "write '=='");
     check("to: soc", "to: '{inputs.address}@x'", 15, "without look-ups");
+    check("to: soc", "to: soc, to_customer: C-1", 17, "either 'to'");
+    check("to: soc, ", "", 17, "either 'to'");
+    check("to: soc", "to_customer: '{inputs.nobody}'", 15, "there is no input 'nobody'");
     check("email: {", "query: {search: x}\n    email: {", 18, "exactly one of");
     check("method: PUT", "method: BREW", 11, "unknown method");
     check(
