@@ -15,6 +15,7 @@ mod producer;
 mod security;
 mod session;
 mod shown;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -36,7 +37,8 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use session::{Outside, Session, Starts};
+use session::{Outside, Session};
+use starts::Starts;
 use std::{
     io,
     sync::{Arc, mpsc},

@@ -2,12 +2,12 @@
 
 use super::{
     anew::MadeAnew,
-    config::{ConsumerConfig, Start},
+    config::Start,
     flight::Flight,
     gather::{At, Gathered},
     place::{Marks, Named, Place, Resumed, Seen},
     shown::Shown,
-    topics::ByTopic,
+    starts::Starts,
     trouble::{self, About, Trouble, Way},
 };
 use crate::{
@@ -54,22 +54,6 @@ pub(crate) struct Outside {
     /// The log that keeps a source.
     pub(crate) log_of: Box<dyn Fn(&str) -> LogId + Send + Sync>,
     pub(crate) starts: Starts,
-}
-
-/// Where partitions are begun that were never read.
-pub(crate) struct Starts {
-    usual: Start,
-    others: ByTopic<Start>,
-}
-
-impl Starts {
-    pub(crate) fn new(config: &ConsumerConfig) -> Self {
-        Self { usual: config.start, others: config.starts.clone() }
-    }
-
-    fn of(&self, topic: &str) -> Start {
-        self.others.of(topic).copied().unwrap_or(self.usual)
-    }
 }
 
 pub(crate) struct Session {
@@ -199,8 +183,8 @@ impl Session {
         for (topic, partition) in partitions {
             let named = Named { cluster: self.cluster(), topic, partition: *partition };
             let reader = reading.topics.entry(topic.clone()).or_insert_with(|| self.topic(topic));
-            let begun = reader.places.get(partition).copied().map(Place::unstored);
-            let before = latest(&stored, named).map(Place::stored).or(begun);
+            let known = latest(&stored, named).map(Place::stored);
+            let before = known.or_else(|| self.outside.starts.begun(named));
             let marks = consumer.fetch_watermarks(topic, *partition, BROKER_LIMIT);
             let (place, from) = match (marks, before) {
                 (Ok((low, high)), before) => {
@@ -219,6 +203,9 @@ impl Session {
                 }
                 (Err(error), None) => return Err(error),
             };
+            if known.is_none() {
+                self.outside.starts.note(named, place);
+            }
             reader.places.insert(*partition, place);
             list.add_partition_offset(topic, *partition, from)?;
         }
@@ -232,7 +219,7 @@ impl Session {
         marks: Marks,
         of: Named<'_>,
     ) -> KafkaResult<i64> {
-        let time = match self.outside.starts.of(of.topic) {
+        let time = match self.outside.starts.wanted(of.topic) {
             Start::Earliest => return Ok(marks.low),
             Start::Latest => return Ok(marks.high),
             Start::At(time) => Offset::Offset(time.as_millis()),
@@ -324,7 +311,10 @@ impl Session {
             consumer.resume(&list)
         });
         match opened {
-            Ok(()) => tracing::info!(partitions = partitions.len(), "Kafka partitions assigned"),
+            Ok(()) => {
+                self.outside.shown.note_well(About::Group);
+                tracing::info!(partitions = partitions.len(), "Kafka partitions assigned");
+            }
             Err(error) => {
                 tracing::error!(%error, "Kafka partitions could not be opened; giving them back");
                 self.refuse(consumer);
