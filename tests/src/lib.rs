@@ -10,6 +10,7 @@ pub mod clients;
 pub mod custos;
 pub mod data;
 pub mod demo;
+pub mod guest;
 pub mod http;
 pub mod kafka;
 pub mod kafka_secured;
