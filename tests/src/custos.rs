@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::{
     ffi::OsStr,
     fs,
-    io::Write,
+    io::{BufRead as _, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     time::Duration,
@@ -95,6 +95,14 @@ pub fn run_with<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>, input: &str
     Ok(Ran { status: output.status, stdout: output.stdout, stderr })
 }
 
+/// When something else may happen on the way from kill to kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Of the nth kill, from 0.
+    BeforeKill(u64),
+    AfterStart,
+}
+
 /// A server on a folder and a configuration of its own.
 #[derive(Debug)]
 pub struct Node {
@@ -148,6 +156,11 @@ impl Node {
         Ok(token.to_owned())
     }
 
+    /// The next line of standard error that `wanted` accepts; those before it are passed over.
+    pub fn wait_for_line(&self, limit: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        self.running.as_ref().context("the server does not run")?.wait_for_line(limit, wanted)
+    }
+
     /// What it has said last on standard error.
     pub fn shown(&self) -> String {
         self.running.as_ref().map(Running::shown).unwrap_or_default()
@@ -191,14 +204,44 @@ impl Node {
         run(words.iter().copied().chain(["--data", &data]))
     }
 
+    /// The same for output of any length: takes the JSON values line by line as they come.
+    pub fn each_line(
+        &self,
+        words: &[&str],
+        mut take: impl FnMut(Value) -> Result<()>,
+    ) -> Result<()> {
+        let mut command = Command::new(binary());
+        command.args(words).arg("--data").arg(&self.data);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().context("custos has no standard output")?;
+        for line in BufReader::new(stdout).lines() {
+            take(serde_json::from_str(&line?).context("standard output is not JSON lines")?)?;
+        }
+        let status = child.wait()?;
+        ensure!(status.success(), "custos {words:?} ended with {status}");
+        Ok(())
+    }
+
     /// Kills the server `kills` times, each when it has gone an even share of the way that is left to `total`
     /// stored records, and starts it again after each. Says how many kills left the count strictly between what it was at
     /// that start and `total`: those that came in mid-progress.
     pub fn kill_on_the_way(&mut self, total: u64, kills: u64, limit: Duration) -> Result<u64> {
+        self.kill_on_the_way_and(total, kills, limit, |_, _| Ok(()))
+    }
+
+    /// The same with what `also` does before each kill, and after the start that follows.
+    pub fn kill_on_the_way_and(
+        &mut self,
+        total: u64,
+        kills: u64,
+        limit: Duration,
+        mut also: impl FnMut(&Self, Moment) -> Result<()>,
+    ) -> Result<u64> {
         let (mut before, mut mid_progress) = (0, 0);
         for kill in 0..kills {
             let due = before + total.saturating_sub(before) / (kills - kill + 1);
             self.wait_for_stored(due, limit)?;
+            also(self, Moment::BeforeKill(kill))?;
             self.kill()?;
             let now = self.stored_after_kill()?;
             ensure!(now >= due, "{due} records were durable before the kill, {now} are after it");
@@ -207,6 +250,7 @@ impl Node {
             }
             before = now;
             self.restart()?;
+            also(self, Moment::AfterStart)?;
         }
         Ok(mid_progress)
     }

@@ -239,8 +239,35 @@ impl Kafka {
             .collect()
     }
 
+    /// How often `group` has come to an assignment, by the broker's own log.
+    pub fn generation(&self, group: &str) -> Result<u64> {
+        let log = fs::read_to_string(self.folder.path().join("kafka.log"))?;
+        let stabilized = format!("Stabilized group {group} generation ");
+        let last = log.lines().rev().find_map(|line| line.split_once(&stabilized));
+        let Some((_, rest)) = last else { return Ok(0) };
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        Ok(digits.parse()?)
+    }
+
+    /// How far `group` has told Kafka that it is in `topic`, over all partitions.
+    pub fn committed(&self, group: &str, topic: &str) -> Result<i64> {
+        let mut config = self.client();
+        let consumer: BaseConsumer = config.set("group.id", group).create()?;
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(topic, 0, i32::try_from(self.ends(topic)?.len())? - 1);
+        let told = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
+        Ok(told.elements().iter().filter_map(|one| one.offset().to_raw()).map(|at| at.max(0)).sum())
+    }
+
     /// Everything in `topic`, read from the start.
     pub fn read_all(&self, topic: &str) -> Result<Vec<Stored>> {
+        let mut found = Vec::new();
+        self.each(topic, |record| found.push(record))?;
+        Ok(found)
+    }
+
+    /// The same, one by one; says how many.
+    pub fn each(&self, topic: &str, mut take: impl FnMut(Stored)) -> Result<usize> {
         let ends = self.ends(topic)?;
         let mut config = self.client();
         config.set("group.id", "custos-tests").set("enable.auto.commit", "false");
@@ -251,10 +278,9 @@ impl Kafka {
         }
         consumer.assign(&from)?;
         let wanted = usize::try_from(ends.iter().sum::<i64>())?;
-        let mut found = Vec::with_capacity(wanted);
-        while found.len() < wanted {
+        for _ in 0..wanted {
             let message = consumer.poll(REQUEST_LIMIT).context("Kafka gave no more records")??;
-            found.push(Stored {
+            take(Stored {
                 partition: message.partition(),
                 offset: message.offset(),
                 key: message.key().unwrap_or_default().to_vec(),
@@ -262,7 +288,7 @@ impl Kafka {
                 headers: headers(&message),
             });
         }
-        Ok(found)
+        Ok(wanted)
     }
 }
 

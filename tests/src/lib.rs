@@ -11,6 +11,7 @@ pub mod crm;
 pub mod custos;
 pub mod data;
 pub mod demo;
+pub mod guest;
 pub mod http;
 pub mod kafka;
 pub mod kafka_secured;

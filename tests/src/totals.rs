@@ -4,7 +4,7 @@ use crate::custos::{self, Node};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -16,15 +16,26 @@ pub struct Place {
     pub offset: i64,
 }
 
-/// Records by their place: a digest of each one's text, once for each time it is held.
+/// Of each partition the offsets, each with a digest of its record's text, once for each time it is held:
+/// 16 bytes a record, so that a million are nothing.
 #[derive(Debug, Default)]
-pub struct Totals(HashMap<Place, Vec<u64>>);
+pub struct Totals(BTreeMap<(String, i32), Vec<(i64, u64)>>);
+
+/// What differs between what was sent and what is held.
+#[derive(Debug, Default)]
+struct Differences {
+    lost: Vec<Place>,
+    strange: Vec<Place>,
+    doubled: Vec<Place>,
+    changed: Vec<Place>,
+}
 
 impl Totals {
     pub fn add(&mut self, place: Place, text: &str) {
         let mut digest = DefaultHasher::new();
         text.hash(&mut digest);
-        self.0.entry(place).or_default().push(digest.finish());
+        let held = self.0.entry((place.topic, place.partition)).or_default();
+        held.push((place.offset, digest.finish()));
     }
 
     /// How many records there are.
@@ -34,24 +45,22 @@ impl Totals {
 
     /// Everything that the log of `node` holds from Kafka, by way of a search for all of it.
     pub fn stored(node: &Node) -> Result<Self> {
-        let found = node.run(&["search", "--json", "--limit", "0", "kafka.topic:*"])?.done()?;
         let mut totals = Self::default();
-        for line in found.json()? {
+        node.each_line(&["search", "--json", "--limit", "0", "kafka.topic:*"], |line| {
             let place = place(&line).with_context(|| format!("no Kafka place in {line}"))?;
             totals.add(place, line["raw"].as_str().unwrap_or_default());
-        }
+            Ok(())
+        })?;
         Ok(totals)
     }
 
     /// Fails unless both hold the same texts at the same places, each exactly once.
     pub fn assert_same_as(&self, sent: &Self) -> Result<()> {
-        let lost: Vec<_> = sent.0.keys().filter(|place| !self.0.contains_key(place)).collect();
-        let strange: Vec<_> = self.0.keys().filter(|place| !sent.0.contains_key(place)).collect();
-        let doubled: Vec<_> =
-            self.0.iter().filter(|(_, texts)| texts.len() > 1).map(|(place, _)| place).collect();
-        let other = |place: &Place| sent.0.get(place).is_some_and(|texts| texts != &self.0[place]);
-        let changed: Vec<_> =
-            self.0.keys().filter(|place| self.0[place].len() == 1 && other(place)).collect();
+        let mut found = Differences::default();
+        for partition in self.0.keys().chain(sent.0.keys()).collect::<BTreeSet<_>>() {
+            found.compare(partition, &self.of(partition), &sent.of(partition));
+        }
+        let Differences { lost, strange, doubled, changed } = found;
         let mut wrong = Vec::new();
         for (what, places) in
             [("lost", lost), ("never sent", strange), ("doubled", doubled), ("changed", changed)]
@@ -64,6 +73,40 @@ impl Totals {
         ensure!(wrong.is_empty(), "{}", wrong.join("; "));
         ensure!(self.count() == sent.count(), "{} stored, {} sent", self.count(), sent.count());
         Ok(())
+    }
+
+    /// The digests at each offset of a partition.
+    fn of(&self, partition: &(String, i32)) -> BTreeMap<i64, Vec<u64>> {
+        let mut offsets = BTreeMap::<i64, Vec<u64>>::new();
+        for (offset, digest) in self.0.get(partition).into_iter().flatten() {
+            offsets.entry(*offset).or_default().push(*digest);
+        }
+        offsets
+    }
+}
+
+impl Differences {
+    fn compare(
+        &mut self,
+        (topic, partition): &(String, i32),
+        stored: &BTreeMap<i64, Vec<u64>>,
+        sent: &BTreeMap<i64, Vec<u64>>,
+    ) {
+        let place =
+            |offset: &i64| Place { topic: topic.clone(), partition: *partition, offset: *offset };
+        self.lost.extend(sent.keys().filter(|offset| !stored.contains_key(offset)).map(place));
+        for (offset, texts) in stored {
+            if texts.len() > 1 {
+                self.doubled.push(place(offset));
+            }
+            match sent.get(offset) {
+                None => self.strange.push(place(offset)),
+                Some(others) if texts.len() == 1 && texts != others => {
+                    self.changed.push(place(offset));
+                }
+                Some(_) => {}
+            }
+        }
     }
 }
 

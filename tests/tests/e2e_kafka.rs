@@ -1,23 +1,30 @@
 //! Exactly once, whatever happens: real events by way of a real Kafka, and by way of the built-in listener,
-//! while the server is killed again and again; and the projections, thrown away and made anew.
+//! while the server is killed again and again and others take partitions away; and the projections, thrown
+//! away and made anew.
 
 use anyhow::{Context, Result, ensure};
 use custos_tests::{
     clients::{Producer, kcat_produce},
     custos::Node,
     data,
-    kafka::Kafka,
+    guest::{BRISK, BRISK_BROKER, Visits},
+    kafka::{Kafka, More},
     process::free_port,
     root,
     totals::{Place, Totals, answers},
 };
-use std::{fs, time::Duration};
+use std::{
+    env, fs,
+    io::{BufWriter, Write as _},
+    path::Path,
+    time::Duration,
+};
 
 const KILLS: u64 = 20;
 const MID_PROGRESS_MIN: u64 = 10;
 
-/// 50,000 events take seconds; minutes are for a machine that does other things too.
-const LIMIT: Duration = Duration::from_mins(5);
+/// 50,000 events take seconds, a million minutes; the rest is for a machine that does other things too.
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// An append takes milliseconds, a start with its way into the group seconds: what has not come by then never does.
 const STILL: Duration = Duration::from_mins(1);
@@ -53,6 +60,27 @@ const STREAMS: &[Stream] = &[
     stream("saas", 1, "auto", "saas-and-cloud.jsonl.gz", 5_000),
 ];
 
+/// How far the test of the real Kafka goes.
+struct Extent {
+    /// At least so many: the recorded ones over and over, as often as it takes.
+    records: usize,
+    kills: u64,
+    /// Stays of another member, each of which is two rebalances.
+    visits: u64,
+}
+
+impl Extent {
+    /// With every change, or as tests/full/exactly-once.sh asks.
+    fn asked() -> Result<Self> {
+        let asked = |name: &str, usual: u64| match env::var(format!("CUSTOS_FULL_KAFKA_{name}")) {
+            Ok(number) => number.parse().with_context(|| format!("CUSTOS_FULL_KAFKA_{name}")),
+            Err(_) => Ok(usual),
+        };
+        let records = usize::try_from(asked("EVENTS", 70_000)?)?;
+        Ok(Self { records, kills: asked("KILLS", KILLS)?, visits: asked("VISITS", 3)? })
+    }
+}
+
 /// Of each producer: 10,000 lines take twenty seconds, longer than twenty kills and starts, so that a fast
 /// machine does not have everything stored after the first few.
 const LINES_A_SECOND: usize = 500;
@@ -86,7 +114,7 @@ fn consumer_config(kafka: &Kafka) -> String {
         format!("[[kafka.sources]]\ntopic = \"{}\"\ntype = \"{}\"\n", s.topic, s.source())
     };
     format!(
-        "[kafka]\nbrokers = \"{}\"\ntopics = [{}]\n{}{}",
+        "[kafka]\nbrokers = \"{}\"\ntopics = [{}]\nproperties = {{ {BRISK} }}\n{}{}",
         kafka.brokers(),
         topics.join(", "),
         STREAMS.iter().map(source).collect::<String>(),
@@ -108,39 +136,56 @@ fn listener_config(port: u16) -> String {
 }
 
 /// Fills Kafka, half of the topics by kcat and half by an idempotent confluent-kafka; says what is there.
-fn fill(kafka: &Kafka, folder: &std::path::Path) -> Result<Totals> {
+fn fill(kafka: &Kafka, folder: &Path, at_least: usize) -> Result<Totals> {
+    let lines = STREAMS.iter().map(Stream::lines).collect::<Result<Vec<_>>>()?;
+    let recorded = lines.iter().map(Vec::len).sum::<usize>().max(1);
     let mut sent = Totals::default();
-    for (nth, stream) in STREAMS.iter().enumerate() {
+    for (nth, (stream, lines)) in STREAMS.iter().zip(&lines).enumerate() {
         kafka.create_topic(stream.topic, stream.partitions)?;
-        let lines = stream.lines()?;
+        let count = (lines.len() * at_least).div_ceil(recorded);
         if nth % 2 == 0 {
-            kcat_produce(&kafka.brokers(), stream.topic, &lines)?;
+            for _ in 0..count / lines.len() {
+                kcat_produce(&kafka.brokers(), stream.topic, lines)?;
+            }
+            kcat_produce(&kafka.brokers(), stream.topic, &lines[..count % lines.len()])?;
         } else {
             let file = folder.join(stream.topic);
-            fs::write(&file, lines.join(&b"\n"[..]))?;
+            let mut written = BufWriter::new(fs::File::create(&file)?);
+            for line in lines.iter().cycle().take(count) {
+                written.write_all(line)?;
+                written.write_all(b"\n")?;
+            }
+            written.flush()?;
             Producer::start(&kafka.brokers(), stream.topic, &file, "zstd", 0)?.finish(LIMIT)?;
+            fs::remove_file(file)?;
         }
-        let held = kafka.read_all(stream.topic)?;
-        ensure!(held.len() == lines.len(), "{}: Kafka holds {}", stream.topic, held.len());
-        for record in held {
+        let held = kafka.each(stream.topic, |record| {
             let topic = stream.topic.to_owned();
             let place = Place { topic, partition: record.partition, offset: record.offset };
             sent.add(place, &String::from_utf8_lossy(&record.value));
-        }
+        })?;
+        ensure!(held == count, "{}: Kafka holds {held}", stream.topic);
     }
     Ok(sent)
 }
 
 #[test]
-fn events_of_a_real_kafka_are_stored_exactly_once_through_twenty_kills() -> Result<()> {
+fn events_of_a_real_kafka_are_stored_exactly_once_through_kills_and_rebalances() -> Result<()> {
     let Some(libs) = Kafka::locate() else { return Ok(()) };
+    let Extent { records, kills, visits } = Extent::asked()?;
     let folder = tempfile::tempdir()?;
-    let kafka = Kafka::start(libs)?;
-    let sent = fill(&kafka, folder.path())?;
+    let more = More { properties: BRISK_BROKER.into(), ..More::default() };
+    let kafka = Kafka::start_with(libs, &more)?;
+    let sent = fill(&kafka, folder.path(), records)?;
     let total = u64::try_from(sent.count())?;
 
     let mut node = Node::start(folder.path(), free_port()?, &consumer_config(&kafka))?;
-    let killed = node.kill_on_the_way(total, KILLS, STILL).and_then(|mid_progress| {
+    let topics = STREAMS.iter().map(|stream| stream.topic).collect();
+    let partitions =
+        STREAMS.iter().map(|stream| usize::try_from(stream.partitions)).sum::<Result<_, _>>()?;
+    let mut guests = Visits::new(&kafka, topics, partitions, visits, kills);
+    let also = |node: &Node, moment| guests.at(node, moment);
+    let killed = node.kill_on_the_way_and(total, kills, STILL, also).and_then(|mid_progress| {
         node.wait_for_stored(total, STILL)?;
         Ok(mid_progress)
     });
@@ -150,8 +195,18 @@ fn events_of_a_real_kafka_are_stored_exactly_once_through_twenty_kills() -> Resu
     Totals::stored(&node)?.assert_same_as(&sent)?;
     ensure!(node.stored()? == total, "more records than Kafka has");
     let mid_progress = killed?;
-    println!("{total} records, {mid_progress} of {KILLS} kills came in mid-progress");
-    ensure!(mid_progress >= MID_PROGRESS_MIN, "only {mid_progress} kills came in mid-progress");
+    println!("{total} records, {mid_progress} of {kills} kills came in mid-progress");
+    ensure!(mid_progress >= kills.div_ceil(2), "only {mid_progress} kills came in mid-progress");
+    // The first assignment is none.
+    let rebalances = kafka.generation("custos")?.saturating_sub(1);
+    let Visits { over, given_back, .. } = guests;
+    println!(
+        "{over} stays of another member, {rebalances} rebalances, {given_back} of them seen by Custos; 0 lost, 0 doubled"
+    );
+    ensure!(
+        over == visits && rebalances >= 2 * visits && given_back >= visits,
+        "too few rebalances"
+    );
     projections_can_be_thrown_away(&node)
 }
 

@@ -27,8 +27,6 @@ pub(crate) struct Place {
     pub(crate) next: i64,
     /// The last record taken is to come once more and be compared.
     unproven: bool,
-    /// Where reading began.
-    began: i64,
 }
 
 /// What a record is to Custos.
@@ -57,18 +55,12 @@ impl Place {
             last: Some((range.last, range.last_digest)),
             next: range.last.saturating_add(1),
             unproven: false,
-            began: range.last.saturating_add(1),
         }
     }
 
     /// A partition never read before.
     fn unread(next: i64) -> Self {
-        Self { epoch: 0, last: None, next, unproven: false, began: next }
-    }
-
-    /// Where reading began: nothing that was taken since is stored.
-    pub(crate) fn unstored(self) -> Self {
-        Self { epoch: self.epoch, ..Self::unread(self.began) }
+        Self { epoch: 0, last: None, next, unproven: false }
     }
 
     /// Begins a partition that was never read.
@@ -81,7 +73,7 @@ impl Place {
         let Some((last, _)) = self.last else {
             let from = self.next.clamp(marks.low, marks.high);
             let fact = (from > self.next).then(|| of.gap(self.next, from));
-            return Resumed { place: Self { next: from, began: from, ..self }, from, fact };
+            return Resumed { place: Self { next: from, ..self }, from, fact };
         };
         if marks.high <= last {
             return self.other(marks, of);

@@ -186,8 +186,8 @@ impl Session {
         for (topic, partition) in partitions {
             let named = Named { cluster: self.cluster(), topic, partition: *partition };
             let reader = reading.topics.entry(topic.clone()).or_insert_with(|| self.topic(topic));
-            let begun = reader.places.get(partition).copied().map(Place::unstored);
-            let before = latest(&stored, named).map(Place::stored).or(begun);
+            let known = latest(&stored, named).map(Place::stored);
+            let before = known.or_else(|| self.outside.starts.begun(named));
             let marks = consumer.fetch_watermarks(topic, *partition, BROKER_LIMIT);
             let (place, from) = match (marks, before) {
                 (Ok((low, high)), before) => {
@@ -206,6 +206,9 @@ impl Session {
                 }
                 (Err(error), None) => return Err(error),
             };
+            if known.is_none() {
+                self.outside.starts.note(named, place);
+            }
             reader.places.insert(*partition, place);
             list.add_partition_offset(topic, *partition, from)?;
         }
@@ -345,7 +348,10 @@ impl Session {
             self.read_on(consumer, &list)
         });
         match opened {
-            Ok(()) => tracing::info!(partitions = partitions.len(), "Kafka partitions assigned"),
+            Ok(()) => {
+                self.outside.shown.note_well(About::Group);
+                tracing::info!(partitions = partitions.len(), "Kafka partitions assigned");
+            }
             Err(error) => {
                 tracing::error!(%error, "Kafka partitions could not be opened; giving them back");
                 self.refuse(consumer);

@@ -1,4 +1,4 @@
-//! Where a partition is begun that was never read.
+//! Where a partition is begun that was never read, and where each was begun.
 
 use super::{
     config::ConsumerConfig,
@@ -12,7 +12,11 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaResult,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// Where a partition is begun that was never read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,15 +50,33 @@ impl std::str::FromStr for Start {
     }
 }
 
-/// Of every topic.
+/// What is wanted, and where partitions were begun. Lives as long as the process: a rebalance, or a client made anew, finds
+/// the end of a partition elsewhere than it was when reading began; what came between would be passed over. One entry for
+/// each partition that was begun.
 pub(crate) struct Starts {
     usual: Start,
     others: ByTopic<Start>,
+    /// By cluster, topic and partition.
+    begun: Mutex<HashMap<(String, String, i32), Place>>,
 }
 
 impl Starts {
     pub(crate) fn new(config: &ConsumerConfig) -> Self {
-        Self { usual: config.start.clone(), others: config.starts.clone() }
+        let (usual, others) = (config.start.clone(), config.starts.clone());
+        Self { usual, others, begun: Mutex::default() }
+    }
+
+    /// Where a partition was begun; what counts as long as nothing of it is stored.
+    pub(crate) fn begun(&self, of: Named<'_>) -> Option<Place> {
+        self.lock().get(&key(of)).copied()
+    }
+
+    pub(crate) fn note(&self, of: Named<'_>, place: Place) {
+        self.lock().insert(key(of), place);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String, i32), Place>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How a partition is begun that was never read. An offset that the broker no longer has is told as a gap.
@@ -78,6 +100,10 @@ impl Starts {
         };
         Ok(Place::begin(from))
     }
+}
+
+fn key(of: Named<'_>) -> (String, String, i32) {
+    (of.cluster.to_owned(), of.topic.to_owned(), of.partition)
 }
 
 fn at_offset(offset: i64, marks: Marks, of: Named<'_>) -> Resumed {
@@ -137,7 +163,7 @@ mod tests {
         assert_eq!((begin(900).from, begin(900).fact), (200, None));
         let gone = begin(7);
         assert!(matches!(gone.fact, Some(Fact::SourceGapSeen { expected: 7, found: 100, .. })));
-        let again = gone.place.unstored().resume(marks, doors);
+        let again = gone.place.resume(marks, doors);
         assert_eq!((again.from, again.fact), (100, None));
     }
 }

@@ -5,6 +5,7 @@ use crate::stand_in::{Fate, StandIn, clock, decoders};
 use custos_event::{Fact, SourceRange};
 use rdkafka::{
     ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
     mocking::MockCluster,
     producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer},
 };
@@ -57,6 +58,22 @@ impl Cluster {
     fn send(&self, topic: &str, partition: i32, value: &str) {
         let record = BaseRecord::to(topic).key("key").payload(value).partition(partition);
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+
+    /// Another member of the group: holds its share of the partitions until it is dropped.
+    fn guest(&self, topics: &[&str]) -> BaseConsumer {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", self.mock.bootstrap_servers());
+        client.set("group.id", "custos").set("partition.assignment.strategy", "range");
+        // The mock cluster lets a rebalance take as long as a session, less a second.
+        client.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "100");
+        client.set("enable.auto.commit", "false");
+        let guest: BaseConsumer = client.create().unwrap();
+        guest.subscribe(topics).unwrap();
+        while guest.assignment().unwrap().count() == 0 {
+            drop(guest.poll(Duration::from_millis(100)));
+        }
+        guest
     }
 
     fn config(&self) -> ConsumerConfig {
@@ -364,6 +381,38 @@ fn a_partition_is_begun_at_the_offset_that_was_asked_for() {
             assert!(offsets.eq(first..50), "{start_at:?}");
         }
     }
+}
+
+#[test]
+fn what_comes_while_another_holds_a_partition_never_stored_is_read_afterwards() {
+    // Each assignment began such a partition at its end, as if it had not been begun before.
+    let cluster = Cluster::new(1);
+    // Of two partitions each of two members gets one.
+    cluster.mock.create_topic("kept", 2, 1).unwrap();
+    let intake = StandIn::new();
+    let mut config = cluster.config();
+    (config.start, config.topics) = (Start::Latest, vec!["doors".into(), "kept".into()]);
+    config.properties.insert("heartbeat.interval.ms".into(), "100".into());
+    let consumer = start(config, &intake);
+    // All partitions are begun once something comes of one.
+    let mut sent = 0;
+    while intake.look(|disk| disk.events.is_empty()) {
+        cluster.produce(0, lines(sent..sent + 1));
+        sent += 1;
+    }
+    let first = intake.stored("doors")[0].1;
+    let guest = cluster.guest(&["doors", "kept"]);
+    for partition in 0..2 {
+        lines(0..10).for_each(|line| cluster.send("kept", partition, &line));
+    }
+    cluster.produce(0, []);
+    drop(guest);
+    intake.wait_events(usize::try_from(sent - first + 20).unwrap());
+    consumer.stop().unwrap();
+    let mut kept = intake.stored("kept");
+    kept.sort();
+    let line = |(partition, n): (i64, i64)| (partition, n, format!("line {n}"));
+    assert!(kept.into_iter().eq((0..20).map(|n| (n / 10, n % 10)).map(line)));
 }
 
 #[test]

@@ -48,6 +48,8 @@ impl Way {
 pub(crate) enum About {
     /// Over when a broker is connected.
     Connection,
+    /// Over when partitions are assigned.
+    Group,
     /// Over when records come, or are taken.
     Topics,
 }
@@ -70,6 +72,13 @@ const OURS: [&str; 5] = [
     "certificate unknown",
     "unexpected message",
 ];
+
+/// librdkafka's account of a member that another one of its name took the place of.
+const FENCED: &str = "same group.instance.id";
+
+const FENCED_MEND: &str = "another reader of this group goes by the same name, and the two throw each other out: give each of them a name \
+     of its own in [kafka] instance (unless set, it is the name of the machine), or a group of its own where each is \
+     to read everything";
 
 /// `reason` is librdkafka's own account of it. `None`: nothing that a person has to know.
 pub(crate) fn of(error: &KafkaError, reason: &str, way: Way) -> Option<Trouble> {
@@ -95,6 +104,10 @@ pub(crate) fn of(error: &KafkaError, reason: &str, way: Way) -> Option<Trouble> 
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed => ("refused", About::Topics, way.lacks()),
+        // The client is made anew and throws the other one out in its turn.
+        Code::Fatal | Code::FencedInstanceId if reason.contains(FENCED) => {
+            ("refused", About::Group, FENCED_MEND)
+        }
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             ("odd", About::Topics, way.unknown())
         }
@@ -206,12 +219,20 @@ mod tests {
             ),
             (Code::AllBrokersDown, "1/1 brokers are down", "unreachable", "brokers"),
             (Code::TopicAuthorizationFailed, "doors", "refused", "kafka-acls"),
+            (
+                Code::Fatal,
+                "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id",
+                "refused",
+                "[kafka] instance",
+            ),
         ] {
             let trouble = of(&KafkaError::Global(code), reason, Way::Reads).unwrap();
             assert_eq!(trouble.kind, kind, "{reason}");
             assert!(trouble.text.starts_with(reason) && trouble.text.contains(mend), "{trouble:?}");
         }
-        assert_eq!(of(&KafkaError::Global(Code::RebalanceInProgress), "x", Way::Reads), None);
+        for code in [Code::RebalanceInProgress, Code::Fatal] {
+            assert_eq!(of(&KafkaError::Global(code), "x", Way::Reads), None);
+        }
         let line =
             "[thrd:b:1/bootstrap]: b:1/bootstrap: Disconnected: (connecting to a SSL listener?)";
         let trouble = of_line("FAIL", line, Way::Reads).unwrap();
