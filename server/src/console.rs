@@ -31,7 +31,7 @@ pub(crate) fn router() -> Router {
 }
 
 /// The console's own addresses; it reads the rest of each itself.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/",
     "/overview",
     "/search",
@@ -40,6 +40,7 @@ const PAGES: [&str; 16] = [
     "/incidents",
     "/incidents/{id}",
     "/effects",
+    "/customers",
     "/integrity",
     "/backups",
     "/retention",

@@ -29,6 +29,7 @@ function pictures({ incident, alert, event, rule }) {
     integrity: ["/integrity", ".table tbody tr"],
     backups: ["/backups", "h1"],
     retention: ["/retention", "h1"],
+    customers: ["/customers", "h1"],
     privacy: ["/privacy", "h1"],
     rules: ["/rules", ".table tbody tr"],
     rule: [`/rules/${encodeURIComponent(rule)}`, ".rule-text"],

@@ -239,6 +239,46 @@ for (const language of ["en", "zh"]) {
       await clean("rules");
     });
 
+    test("a customer is looked up by id, and read in clear with a reason alone", async () => {
+      await go("nav.customers");
+      await page.getByText(t("customers.off")).waitFor();
+      await clean("no register");
+      // The demo asks no customer system: what the server would say (tests/tests/e2e_customers.rs) is put in its place.
+      const sealed = (nth) => `prv_${String(nth).repeat(32)}_${"0".repeat(16)}_${"x".repeat(30)}`;
+      const [source, position] = ["crm:zoho-contacts", { log: "telemetry", partition: 0, seq: 7 }];
+      const customers = [{ id: "C-1", source, system: "zoho", object: "Contacts", record: "77", modified: "2026-11-24T13:30:00Z", deleted: false,
+        name: sealed(1), email: sealed(2), readable: true, position }];
+      const sources = [{ source, customers: 2900, exact: true, states: 3000, read_up_to: new Date().toISOString() }];
+      await page.route("**/api/v1/customers*", (route) => route.fulfill({ json: { customers: route.request().url().includes("id=C-1") ? customers : [], sources } }));
+      const reasons = [];
+      const fields = [{ field: "custos.crm_event.customer.email", sealed: sealed(2), value: "anna@example.org" }];
+      await page.route("**/events/telemetry/0/7/reveal", (route) => (reasons.push(route.request().postDataJSON().reason), route.fulfill({ json: { fields } })));
+      await page.reload();
+      await page.getByText(source).waitFor();
+      const value = page.getByLabel(t("customers.value"), { exact: false });
+      await value.fill("C-2");
+      await page.getByRole("button", { name: t("customers.askAct"), exact: true }).click();
+      await page.getByText(t("customers.none")).waitFor();
+      await value.fill("C-1");
+      await page.getByRole("button", { name: t("customers.askAct"), exact: true }).click();
+      await page.getByText(t("customers.sealed")).first().waitFor();
+      assert.equal(await page.getByText("prv_").count(), 0);
+      await clean("a customer");
+      await page.getByRole("button", { name: t("customers.reveal") }).click();
+      const dialog = page.getByRole("dialog");
+      const act = dialog.getByRole("button", { name: t("customers.revealAct"), exact: true });
+      assert.equal(await act.isDisabled(), true);
+      await dialog.getByRole("textbox").fill("notice of INC-000001");
+      await act.click();
+      await page.getByText("anna@example.org").waitFor();
+      assert.deepEqual(reasons, ["notice of INC-000001"]);
+      await clean("a customer in clear");
+      assert.ok(!page.url().includes("C-1"), "what was looked for stands in no address");
+      await page.getByRole("link", { name: t("customers.events") }).click();
+      await page.waitForURL(/user\.id/);
+      await page.unrouteAll();
+    });
+
     test("a source made in the console takes events at once, gets another token, and ends", async () => {
       await go("nav.sources");
       await page.getByRole("button", { name: t("connect.title") }).first().click();

@@ -4,7 +4,7 @@ export const customers = {
   "action.toCustomer": "customer {id}",
   "customers.intro": "Who a customer's id in our events is, as the customer system has them: for the notice that a breach asks for. Names and addresses are sealed; who reads them gives a reason, and both stand in the log.",
   "customers.off": "No register is configured",
-  "customers.offHint": "Let a connector to Zoho CRM or 纷享销客 read contacts, and start the server again:",
+  "customers.offHint": "Let a connector to Zoho CRM or Fxiaoke read contacts, and start the server again:",
   "customers.ask": "Look somebody up",
   "customers.by": "By",
   "customers.id": "Customer's id",
