@@ -1,4 +1,4 @@
-//! Reading a real Kafka beside exactly once: a topic made anew, membership by a fixed name, how far behind.
+//! Reading a real Kafka beside exactly once: a topic made anew, membership by a fixed name, how far behind, a pause, a start.
 
 use anyhow::{Context as _, Result, ensure};
 use custos_tests::{
@@ -10,7 +10,7 @@ use custos_tests::{
     process::free_port,
     wait,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// Kafka's deletion, the client's refresh of its metadata and a new membership, each some seconds.
@@ -156,5 +156,99 @@ fn how_far_behind_custos_is_is_shown_and_told_to_kafka() -> Result<()> {
         "{}",
         kafka.committed("custos", "doors")?
     );
+    Ok(())
+}
+
+#[test]
+fn a_paused_topic_waits_over_a_kill_shows_its_lag_and_is_read_on() -> Result<()> {
+    let Some(libs) = Kafka::locate() else { return Ok(()) };
+    let kafka = Kafka::start(libs)?;
+    for topic in ["doors", "gates"] {
+        kafka.create_topic(topic, 2)?;
+        kcat_produce(&kafka.brokers(), topic, &lines("first", 100))?;
+    }
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[kafka]\nbrokers = \"{}\"\ntopics = [\"doors\", \"^gat.*\"]\n\
+         properties = {{ \"statistics.interval.ms\" = \"200\" }}\n",
+        kafka.brokers(),
+    );
+    let http = free_port()?;
+    let mut node = Node::start(folder.path(), http, &config)?;
+    node.wait_for_stored(200, LIMIT)?;
+    let api = Api::new(&node, http)?;
+    let pause = |of: &str, reason: &str| {
+        api.ask("POST", &format!("/sources/{of}/pause"), Some(&json!({"reason": reason})))
+    };
+    for (of, reason, status, part) in [
+        ("kafka:windows", "x", 404, "no 'kafka:windows' is read"),
+        ("kafka:doors", " ", 400, "a reason is needed"),
+        ("kafka:doors", "the controllers flood", 200, "the controllers flood"),
+        ("kafka:doors", "once more", 409, "paused already"),
+    ] {
+        let (answered, told) = pause(of, reason)?;
+        ensure!(answered == status && told.to_string().contains(part), "{answered} {told}");
+    }
+    // A start has it from the log: from here on nothing of it can be under way.
+    node.kill()?;
+    node.restart()?;
+    for topic in ["doors", "gates"] {
+        kcat_produce(&kafka.brokers(), topic, &lines("second", 300))?;
+    }
+    node.wait_for_stored(500, LIMIT)?;
+    wait::until("the lag of what is paused", LIMIT, || {
+        Ok((shown(&api, "sources", "name", "kafka:doors")?["lag"] == 300).then_some(()))
+    })?;
+    let doors = shown(&api, "sources", "name", "kafka:doors")?;
+    ensure!(
+        doors["received"] == 100
+            && shown(&api, "sources", "name", "kafka:gates")?["received"] == 400,
+        "{doors}"
+    );
+    let sources = api.get("/sources")?;
+    let (paused, by) = (&sources["paused"][0], &sources["paused"][0]["by"]);
+    ensure!(paused["source"] == "kafka:doors" && by.is_string(), "{sources}");
+    api.post("/sources/kafka:doors/resume", &json!({}))?;
+    node.wait_for_stored(800, LIMIT)?;
+    let (status, told) = api.ask("POST", "/sources/kafka:doors/resume", Some(&json!({})))?;
+    ensure!(status == 409 && told.to_string().contains("is not paused"), "{status} {told}");
+    node.stop()?;
+    for topic in ["doors", "gates"] {
+        let found =
+            node.run(&["search", "--json", "--limit", "0", &format!("kafka.topic:{topic}")])?;
+        ensure!(found.done()?.json()?.len() == 400, "{topic}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_topic_is_begun_at_the_offset_that_was_asked_for_and_what_is_gone_is_told() -> Result<()> {
+    let Some(libs) = Kafka::locate() else { return Ok(()) };
+    let kafka = Kafka::start(libs)?;
+    for topic in ["doors", "gates", "safes"] {
+        kafka.create_topic(topic, 1)?;
+        kcat_produce(&kafka.brokers(), topic, &lines(topic, 100))?;
+    }
+    kafka.delete_before("safes", 60)?;
+    let folder = tempfile::tempdir()?;
+    let config = format!(
+        "[kafka]\nbrokers = \"{}\"\ntopics = [\"doors\", \"gates\", \"safes\"]\n\
+         sources = [{{ topic = \"doors\", start = 90 }}, {{ topic = \"gates\", start = {{ 0 = 70 }} }}, \
+                    {{ topic = \"safes\", start = 50 }}]\n",
+        kafka.brokers(),
+    );
+    let http = free_port()?;
+    let mut node = Node::start(folder.path(), http, &config)?;
+    node.wait_for_stored(80, LIMIT)?;
+    let metrics = node.get("/metrics")?;
+    let gaps = metrics.lines().filter(|line| line.starts_with("custos_kafka_anomalies_total"));
+    let gaps: Vec<_> = gaps.collect();
+    ensure!(gaps.len() == 1 && gaps[0].contains("safes") && gaps[0].ends_with(" 1"), "{gaps:?}");
+    node.stop()?;
+    for (topic, count) in [("doors", 10), ("gates", 30), ("safes", 40)] {
+        let found =
+            node.run(&["search", "--json", "--limit", "0", &format!("kafka.topic:{topic}")])?;
+        ensure!(found.done()?.json()?.len() == count, "{topic}");
+    }
     Ok(())
 }
