@@ -29,5 +29,5 @@ fn every_playbook_holds_and_does_what_its_cases_say() {
         names.push(playbook.plan.playbook);
     }
     names.sort();
-    assert_eq!(names, ["block-address", "contain-account", "stolen-badge"]);
+    assert_eq!(names, ["block-address", "contain-account", "notify-customer", "stolen-badge"]);
 }
