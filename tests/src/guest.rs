@@ -94,6 +94,8 @@ pub struct Visits<'k> {
     wanted: u64,
     kills: u64,
     inside: Option<Guest>,
+    /// Custos has said since its last start that it has all.
+    whole: bool,
     /// How often a guest had partitions, and Custos all of them afterwards.
     pub over: u64,
     /// How often Custos said that it gave partitions back.
@@ -108,8 +110,8 @@ impl<'k> Visits<'k> {
         wanted: u64,
         kills: u64,
     ) -> Self {
-        let (inside, over, given_back) = (None, 0, 0);
-        Self { kafka, topics, partitions, wanted, kills, inside, over, given_back }
+        let (inside, whole, over, given_back) = (None, false, 0, 0);
+        Self { kafka, topics, partitions, wanted, kills, inside, whole, over, given_back }
     }
 
     /// For [`Node::kill_on_the_way_and`].
@@ -119,7 +121,9 @@ impl<'k> Visits<'k> {
             Moment::BeforeKill(_) => Ok(()),
             Moment::AfterStart => self.leave_late(node),
         };
-        seen.with_context(|| format!("{self:?}; custos said last:\n{}", node.shown()))
+        seen.with_context(|| {
+            format!("stay {} of a guest; custos said last:\n{}", self.over, node.shown())
+        })
     }
 
     fn is_due(&self, kill: u64) -> bool {
@@ -127,6 +131,9 @@ impl<'k> Visits<'k> {
     }
 
     fn visit(&mut self, node: &Node) -> Result<()> {
+        if !self.whole {
+            wait_until_held(node, self.partitions)?;
+        }
         let guest = Guest::join(self.kafka, "custos", &self.topics)?;
         ensure!(guest.partitions < self.partitions, "Custos was no member");
         let left = self.partitions - guest.partitions;
@@ -148,6 +155,7 @@ impl<'k> Visits<'k> {
     }
 
     fn leave_late(&mut self, node: &Node) -> Result<()> {
+        self.whole = false;
         let Some(guest) = self.inside.take() else { return Ok(()) };
         // By its fixed name it is still a member, and nothing is shared out anew.
         self.given_back += wait_until_held(node, self.partitions - guest.partitions)?;
@@ -157,6 +165,7 @@ impl<'k> Visits<'k> {
 
     fn all_are_back(&mut self, node: &Node) -> Result<()> {
         self.given_back += wait_until_held(node, self.partitions)?;
+        self.whole = true;
         self.over += 1;
         Ok(())
     }

@@ -79,6 +79,11 @@ impl Extent {
         let records = usize::try_from(asked("EVENTS", 70_000)?)?;
         Ok(Self { records, kills: asked("KILLS", KILLS)?, visits: asked("VISITS", 3)? })
     }
+
+    /// How long Kafka is filled: a kill and a start take about a second, a visit three.
+    fn seconds(&self) -> usize {
+        usize::try_from(self.kills + 3 * self.visits).unwrap_or(1).max(1)
+    }
 }
 
 /// Of each producer: 10,000 lines take twenty seconds, longer than twenty kills and starts, so that a fast
@@ -135,14 +140,21 @@ fn listener_config(port: u16) -> String {
     format!("[listener]\nlisten = \"127.0.0.1:{port}\"\n{topics}{}", rules())
 }
 
-/// Fills Kafka, half of the topics by kcat and half by an idempotent confluent-kafka; says what is there.
-fn fill(kafka: &Kafka, folder: &Path, at_least: usize) -> Result<Totals> {
+/// Kafka, half of its topics filled by kcat, and half being filled by an idempotent confluent-kafka, so that there is
+/// something to read until the last kill, however fast it is read.
+struct Filled {
+    total: u64,
+    producers: Vec<Producer>,
+}
+
+fn fill(kafka: &Kafka, folder: &Path, extent: &Extent) -> Result<Filled> {
     let lines = STREAMS.iter().map(Stream::lines).collect::<Result<Vec<_>>>()?;
     let recorded = lines.iter().map(Vec::len).sum::<usize>().max(1);
-    let mut sent = Totals::default();
+    let (mut total, mut producers) = (0, Vec::new());
     for (nth, (stream, lines)) in STREAMS.iter().zip(&lines).enumerate() {
         kafka.create_topic(stream.topic, stream.partitions)?;
-        let count = (lines.len() * at_least).div_ceil(recorded);
+        let count = (lines.len() * extent.records).div_ceil(recorded);
+        total += u64::try_from(count)?;
         if nth % 2 == 0 {
             for _ in 0..count / lines.len() {
                 kcat_produce(&kafka.brokers(), stream.topic, lines)?;
@@ -156,29 +168,42 @@ fn fill(kafka: &Kafka, folder: &Path, at_least: usize) -> Result<Totals> {
                 written.write_all(b"\n")?;
             }
             written.flush()?;
-            Producer::start(&kafka.brokers(), stream.topic, &file, "zstd", 0)?.finish(LIMIT)?;
-            fs::remove_file(file)?;
+            let rate = count.div_ceil(extent.seconds());
+            producers.push(Producer::start(&kafka.brokers(), stream.topic, &file, "zstd", rate)?);
         }
-        let held = kafka.each(stream.topic, |record| {
-            let topic = stream.topic.to_owned();
-            let place = Place { topic, partition: record.partition, offset: record.offset };
-            sent.add(place, &String::from_utf8_lossy(&record.value));
-        })?;
-        ensure!(held == count, "{}: Kafka holds {held}", stream.topic);
     }
-    Ok(sent)
+    Ok(Filled { total, producers })
+}
+
+impl Filled {
+    /// Waits until all are there; says what Kafka has.
+    fn finish(self, kafka: &Kafka) -> Result<Totals> {
+        for producer in self.producers {
+            producer.finish(LIMIT)?;
+        }
+        let mut sent = Totals::default();
+        for stream in STREAMS {
+            kafka.each(stream.topic, |record| {
+                let topic = stream.topic.to_owned();
+                let place = Place { topic, partition: record.partition, offset: record.offset };
+                sent.add(place, &String::from_utf8_lossy(&record.value));
+            })?;
+        }
+        ensure!(sent.count() as u64 == self.total, "Kafka holds {}", sent.count());
+        Ok(sent)
+    }
 }
 
 #[test]
 fn events_of_a_real_kafka_are_stored_exactly_once_through_kills_and_rebalances() -> Result<()> {
     let Some(libs) = Kafka::locate() else { return Ok(()) };
-    let Extent { records, kills, visits } = Extent::asked()?;
+    let extent = Extent::asked()?;
+    let Extent { kills, visits, .. } = extent;
     let folder = tempfile::tempdir()?;
     let more = More { properties: BRISK_BROKER.into(), ..More::default() };
     let kafka = Kafka::start_with(libs, &more)?;
-    let sent = fill(&kafka, folder.path(), records)?;
-    let total = u64::try_from(sent.count())?;
-
+    let filled = fill(&kafka, folder.path(), &extent)?;
+    let total = filled.total;
     let mut node = Node::start(folder.path(), free_port()?, &consumer_config(&kafka))?;
     let topics = STREAMS.iter().map(|stream| stream.topic).collect();
     let partitions =
@@ -192,6 +217,7 @@ fn events_of_a_real_kafka_are_stored_exactly_once_through_kills_and_rebalances()
     // What is lost is waited for in vain; what is there twice ends the wait before the last ones have come. Which they
     // are is told by the comparison.
     node.stop().with_context(|| format!("{killed:?}"))?;
+    let sent = filled.finish(&kafka).with_context(|| format!("{killed:?}"))?;
     Totals::stored(&node)?.assert_same_as(&sent)?;
     ensure!(node.stored()? == total, "more records than Kafka has");
     let mid_progress = killed?;

@@ -416,6 +416,29 @@ fn what_comes_while_another_holds_a_partition_never_stored_is_read_afterwards() 
 }
 
 #[test]
+fn what_is_on_its_way_when_partitions_change_hands_is_stored_once() {
+    let cluster = Cluster::new(2);
+    let intake = StandIn::new();
+    intake.hold();
+    let mut config = cluster.config();
+    config.properties.insert("heartbeat.interval.ms".into(), "100".into());
+    let consumer = start(config, &intake);
+    for partition in 0..2 {
+        cluster.produce(partition, lines(0..50));
+    }
+    intake.wait_submitted(1);
+    // The group waits for the store no longer than a session: the guest has all of them for a while.
+    drop(cluster.guest(&["doors"]));
+    intake.release();
+    intake.wait_events(100);
+    consumer.stop().unwrap();
+    let mut stored = intake.stored("doors");
+    stored.sort();
+    let line = |(partition, n): (i64, i64)| (partition, n, format!("line {n}"));
+    assert!(stored.into_iter().eq((0..100).map(|n| (n / 50, n % 50)).map(line)));
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_broker_that_is_not_there() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = ConsumerConfig::new(nobody.to_string(), "custos", vec!["doors".into()]);
