@@ -6,6 +6,7 @@
 pub mod acked;
 pub mod inode;
 pub mod nonces;
+pub mod plan;
 pub mod twin;
 
 use bytes::Bytes;

@@ -1,8 +1,11 @@
 //! A disk in memory: what was not synced is dropped or garbled when its power goes, and any step can be
 //! made to fail. The store above it is the very same as on a file system.
 
-pub use super::inode::Mood;
 use super::{Dice, inode::Inode, nonces::Nonces};
+pub use super::{
+    inode::Mood,
+    plan::{Plan, STEPS, Step, What},
+};
 use custos_store::medium::{How, Locking, Medium, MediumFile};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,51 +14,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
-
-/// The steps that change something: those that can be made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    Create,
-    Write,
-    Reserve,
-    Truncate,
-    Sync,
-    Rename,
-    Remove,
-    MakeDir,
-    SyncDir,
-}
-
-pub const STEPS: [Step; 9] = [
-    Step::Create,
-    Step::Write,
-    Step::Reserve,
-    Step::Truncate,
-    Step::Sync,
-    Step::Rename,
-    Step::Remove,
-    Step::MakeDir,
-    Step::SyncDir,
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// The power goes before the step, within it (of a write, half is done), or right after it.
-    PowerBefore,
-    PowerAfter,
-    /// The step fails, half done where that can be. A failed sync also forgets which bytes it owes, as
-    /// Linux does.
-    Eio,
-    Enospc,
-}
-
-/// What happens at the `nth` step from now on; of one kind, or of any.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    pub step: Option<Step>,
-    pub nth: u64,
-    pub what: What,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
@@ -491,7 +449,7 @@ impl MediumFile for TwinFile {
     fn sync(&self) -> io::Result<()> {
         let takes = self.twin.lock_state().sync_takes;
         if !takes.is_zero() {
-            std::thread::sleep(takes);
+            std::thread::park_timeout(takes);
         }
         let mut state = self.twin.lock_state();
         let turn = state.turn(Step::Sync)?;
