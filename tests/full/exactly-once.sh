@@ -37,7 +37,7 @@ part_exactly_once() {
     local tree=$work/tree built=${CUSTOS_FULL_MUTANT_TARGET:-$work/mutants} patch name found
     # A patch of one name is told from another by what it must be caught at.
     local -A caught=([commit-before-write]="records lost" [commit-after-write]="records doubled"
-        [resume-from-kafka]="records lost")
+        [resume-from-kafka]="records doubled")
     long_form
     # The mutants are caught in the short form.
     unset CUSTOS_FULL_KAFKA_EVENTS CUSTOS_FULL_KAFKA_KILLS CUSTOS_FULL_KAFKA_VISITS

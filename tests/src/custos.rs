@@ -274,7 +274,8 @@ impl Node {
             stored = wait::until(&what, limit, || {
                 let now = self.metric("custos_log_records{log=\"telemetry\"}")?;
                 Ok((now > stored).then_some(now))
-            })?;
+            })
+            .with_context(|| format!("custos said last:\n{}", self.shown()))?;
         }
         Ok(())
     }

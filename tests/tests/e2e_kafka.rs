@@ -2,7 +2,7 @@
 //! while the server is killed again and again and others take partitions away; and the projections, thrown
 //! away and made anew.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use custos_tests::{
     clients::{Producer, kcat_produce},
     custos::Node,
@@ -218,7 +218,8 @@ fn events_of_a_real_kafka_are_stored_exactly_once_through_kills_and_rebalances()
     // are is told by the comparison.
     node.stop().with_context(|| format!("{killed:?}"))?;
     let sent = filled.finish(&kafka).with_context(|| format!("{killed:?}"))?;
-    Totals::stored(&node)?.assert_same_as(&sent)?;
+    let same = Totals::stored(&node)?.assert_same_as(&sent);
+    same.map_err(|wrong| anyhow!("{wrong}; before that: {killed:?}"))?;
     ensure!(node.stored()? == total, "more records than Kafka has");
     let mid_progress = killed?;
     println!("{total} records, {mid_progress} of {kills} kills came in mid-progress");
