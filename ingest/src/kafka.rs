@@ -6,11 +6,11 @@
 //! [`flight`] hands them to the store on a second thread.
 
 mod anew;
-mod by_hand;
 mod config;
 mod flight;
 mod gather;
 mod lag;
+mod paused;
 mod place;
 mod producer;
 mod security;
@@ -22,9 +22,9 @@ mod tests;
 mod topics;
 mod trouble;
 
-pub use by_hand::ByHand;
 pub use config::{ConfigError, ConsumerConfig};
 pub use lag::Lags;
+pub use paused::Paused;
 pub use producer::{Ended, Outgoing, Producer, ProducerConfig};
 pub use security::{Account, Mechanism, Security, Tls};
 pub use shown::Shown;
@@ -116,14 +116,14 @@ enum End {
 
 impl<I: Intake> Consumer<I> {
     /// Checks the configuration; connects to nothing. `facts` is told of gaps and of new epochs, `shown` of how far
-    /// behind it is and of what is wrong; what `by_hand` has is not read.
+    /// behind it is and of what is wrong; what is `paused` is not read.
     pub fn new(
         config: ConsumerConfig,
         intake: Arc<I>,
         decoders: Decoders,
         clock: Arc<dyn Clock>,
         facts: Arc<dyn Fn(Fact) + Send + Sync>,
-        (shown, by_hand): (Shown, Arc<ByHand>),
+        (shown, paused): (Shown, Arc<Paused>),
     ) -> Result<Self, ConsumerError> {
         let client = config.client()?;
         client.create_native_config().map_err(ConfigError::Client)?;
@@ -133,7 +133,7 @@ impl<I: Intake> Consumer<I> {
         let log_of = Box::new(move |source: &str| routes.log_of(source));
         let starts = Starts::new(&config);
         shown.begin();
-        let outside = Outside { decoders, clock, facts, shown, by_hand, stored, log_of, starts };
+        let outside = Outside { decoders, clock, facts, shown, paused, stored, log_of, starts };
         Ok(Self { config, client, intake, outside: Arc::new(outside) })
     }
 
@@ -262,7 +262,8 @@ struct Loop<'c> {
     consumer: &'c BaseConsumer<Session>,
     session: &'c Session,
     flight: &'c Flight,
-    paused: bool,
+    /// For the store.
+    held_back: bool,
     /// While set, what comes is dropped: after it, reading begins anew from what is stored.
     resting_until: Option<Instant>,
     batch_began: Option<Instant>,
@@ -281,7 +282,7 @@ impl<'c> Loop<'c> {
             consumer,
             session: consumer.context(),
             flight,
-            paused: false,
+            held_back: false,
             resting_until: None,
             batch_began: None,
             progress_shown: now(),
@@ -313,10 +314,10 @@ impl<'c> Loop<'c> {
             return self.reopen(&|_, _| false);
         }
         // What is held back for the store goes on with it.
-        match self.session.by_hand().news() {
-            Some(change) if !self.paused => {
+        match self.session.paused().news() {
+            Some(change) if !self.held_back => {
                 self.read_on()?;
-                self.session.by_hand().heeded(change);
+                self.session.paused().heeded(change);
                 Ok(())
             }
             _ => Ok(()),
@@ -331,11 +332,11 @@ impl<'c> Loop<'c> {
 
     /// One poll, and what follows from it.
     fn step(&mut self) -> Result<(), String> {
-        if self.paused && self.session.gathered().0 > OVERFLOW * self.config.batch_events_max {
+        if self.held_back && self.session.gathered().0 > OVERFLOW * self.config.batch_events_max {
             self.flight.wait_change(PAUSED_POLL);
             return self.flush_when(true);
         }
-        let wait = match (self.paused, self.batch_began) {
+        let wait = match (self.held_back, self.batch_began) {
             (true, _) => PAUSED_POLL,
             (false, Some(_)) => self.config.batch_wait,
             (false, None) => IDLE_POLL,
@@ -386,20 +387,20 @@ impl<'c> Loop<'c> {
 
     /// The store has no room: the partitions are paused, once, and polling goes on.
     fn hold_back(&mut self) -> Result<(), String> {
-        if self.paused {
+        if self.held_back {
             return Ok(());
         }
-        self.paused = true;
+        self.held_back = true;
         metrics::counter!("custos_kafka_pauses_total").increment(1);
         let assigned = self.consumer.assignment().map_err(|error| error.to_string())?;
         self.consumer.pause(&assigned).map_err(|error| error.to_string())
     }
 
     fn go_on(&mut self) -> Result<(), String> {
-        if !self.paused || self.resting_until.is_some() {
+        if !self.held_back || self.resting_until.is_some() {
             return Ok(());
         }
-        self.paused = false;
+        self.held_back = false;
         self.read_on()
     }
 
@@ -421,7 +422,7 @@ impl<'c> Loop<'c> {
         if !self.session.drain(STOP_DRAIN_LIMIT) {
             return Err("the store does not take what was read".into());
         }
-        (self.paused, self.batch_began) = (false, None);
+        (self.held_back, self.batch_began) = (false, None);
         self.session.reopen(self.consumer, is_other).map_err(|error| error.to_string())
     }
 

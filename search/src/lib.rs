@@ -28,7 +28,7 @@ pub use error::{QueryError, QueryFault, SearchError};
 pub use histogram::{BUCKETS_MAX, Buckets, Histogram};
 pub use index::{Index, IndexOptions};
 pub use mark::{Mark, MarkError};
-pub use query::{Matcher, Query};
+pub use query::{Matcher, Query, quoted};
 pub use schema::{FieldType, field_type};
 pub use search::{Hit, Page, Results, SearchRequest, SearchStats, Stop};
 pub use tally::ValueCount;

@@ -130,10 +130,6 @@ impl Sketch {
     }
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 fn bare(text: &str) -> String {
     let escape = |c: char| {
         let special = "\\():\"*?<>= ".contains(c);
@@ -155,7 +151,7 @@ fn literal() -> impl Strategy<Value = String> {
         },
     );
     prop_oneof![
-        4 => select(VALUES).prop_map(quoted),
+        4 => select(VALUES).prop_map(custos_search::quoted),
         2 => select(VALUES).prop_map(bare),
         4 => part,
         1 => select(NETS).prop_map(str::to_owned),

@@ -11,11 +11,12 @@ use anyhow::{Context as _, bail};
 use custos_event::{
     Ends, Fact, FieldTable, ParsedEvent, Position, Private, Timestamp, ValueRef, ecs,
 };
-use custos_search::{Ask, Hit, Index, Query, SearchRequest};
+use custos_search::{Ask, Hit, Index, Query, SearchRequest, quoted};
 use custos_store::Store;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 /// Where events of contacts have what a notice needs.
@@ -36,6 +37,9 @@ const STATES_MAX: usize = 1_000;
 const CUSTOMERS_MAX: usize = 50;
 /// States from which is counted how many customers there are: 50,000 × 20 µs is a second.
 const COUNTED_MAX: usize = 50_000;
+
+/// How often it is looked whether the index has caught up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// By what somebody is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +150,23 @@ impl Register {
         Ok(hits.into_iter().filter_map(read).find(|(_, read)| read.source == one.source))
     }
 
+    /// Waits until all that is durable now is found: who has just given an address up must not be written to there.
+    pub(crate) fn reach(&self, limit: Duration) -> anyhow::Result<()> {
+        let wanted = self.store.last_commit();
+        let mut left = limit;
+        while self.index.cursor().commit() < wanted {
+            if left.is_zero() {
+                bail!(
+                    "the index is behind the log, and an address in it may be an old one; try again when it has caught up"
+                );
+            }
+            let step = left.min(LOOK_EVERY);
+            std::thread::park_timeout(step);
+            left -= step;
+        }
+        Ok(())
+    }
+
     /// Where a notice to a customer goes. That somebody reads it is written down first, with `reason`.
     pub(crate) fn address(
         &self,
@@ -187,7 +208,7 @@ impl Register {
 
     /// How much `source` has given.
     pub(crate) fn extent(&self, source: &str) -> anyhow::Result<Extent> {
-        let query = format!(r#"event.action:"crm-contact" and custos.source:"{}""#, quoted(source));
+        let query = format!(r#"event.action:"crm-contact" and custos.source:{}"#, quoted(source));
         let (query, log) = (self.query(&query)?, Tolerant::new(&self.store));
         let request = SearchRequest::default();
         let (states, _) = self.index.count(&query, &request, &log)?;
@@ -244,11 +265,7 @@ pub(crate) fn is_contacts(source: &str) -> bool {
 }
 
 fn with(by: By, value: &str) -> String {
-    format!(r#"{CONTACTS} and {}:"{}""#, by.field(), quoted(value))
-}
-
-fn quoted(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"")
+    format!("{CONTACTS} and {}:{}", by.field(), quoted(value))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use custos_event::{Clock, Fact};
 use custos_ingest::{
     BodyLimits, Decode, Decoders, Gate, Port,
     decode::{Decoder, SourceType},
-    kafka::{ByHand, Consumer, Shown},
+    kafka::{Consumer, Paused, Shown},
     listener::Listener,
     shippers::ShippersConfig,
 };
@@ -122,7 +122,7 @@ async fn start(config: Config, opened: Opened, tasks: &mut Tasks) -> Result<Star
     if let Some(kafka) = config.kafka {
         ready.push(format!("reads kafka {}", kafka.reach.brokers));
         let shown = Shown::new(Arc::clone(&inlets.lags), Arc::clone(&inlets.crm));
-        start_consumer(kafka, &intake, &opened, (shown, Arc::clone(book.by_hand())), tasks)?;
+        start_consumer(kafka, &intake, &opened, (shown, Arc::clone(book.paused())), tasks)?;
     }
     ready.extend(publish::start(config.publish.as_ref(), &opened, &inlets.crm, tasks)?);
     for port in &config.intakes {
@@ -379,7 +379,7 @@ fn start_consumer(
     config: config::kafka::Kafka,
     intake: &StoreIntake,
     opened: &Opened,
-    outside: (Shown, Arc<ByHand>),
+    outside: (Shown, Arc<Paused>),
     tasks: &mut Tasks,
 ) -> Result<(), Failure> {
     let consumer_config = config.consumer().map_err(Failure::usage)?;

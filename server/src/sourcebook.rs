@@ -15,7 +15,7 @@ use custos_event::{
 use custos_ingest::{
     decode::{Mappings, SourceType},
     http::is_source_name,
-    kafka::{ByHand, ByTopic},
+    kafka::{ByTopic, Paused},
     shippers::{Token, TokenBook},
 };
 use custos_store::Store;
@@ -46,7 +46,7 @@ struct Inner {
     /// The topics that are read from Kafka, and which of them are not for now.
     topics: ByTopic<()>,
     pauses: RwLock<BTreeMap<String, Pause>>,
-    by_hand: Arc<ByHand>,
+    paused: Arc<Paused>,
     /// By name. Held from decision to application.
     all: Mutex<BTreeMap<String, Made>>,
 }
@@ -122,7 +122,7 @@ impl SourceBook {
             types: RwLock::default(),
             topics,
             pauses: RwLock::default(),
-            by_hand: Arc::default(),
+            paused: Arc::default(),
             all: Mutex::default(),
         };
         let mut all = BTreeMap::new();

@@ -2,9 +2,9 @@
 
 use super::{
     anew::MadeAnew,
-    by_hand::ByHand,
     flight::Flight,
     gather::{At, Gathered},
+    paused::Paused,
     place::{Marks, Named, Place, Resumed, Seen},
     shown::Shown,
     start::Starts,
@@ -49,7 +49,7 @@ pub(crate) struct Outside {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) facts: Arc<dyn Fn(Fact) + Send + Sync>,
     pub(crate) shown: Shown,
-    pub(crate) by_hand: Arc<ByHand>,
+    pub(crate) paused: Arc<Paused>,
     /// The store's last ranges.
     pub(crate) stored: Box<dyn Fn() -> Vec<SourceRange> + Send + Sync>,
     /// The log that keeps a source.
@@ -255,8 +255,8 @@ impl Session {
         self.read_on(consumer, &list)
     }
 
-    pub(crate) fn by_hand(&self) -> &ByHand {
-        &self.outside.by_hand
+    pub(crate) fn paused(&self) -> &Paused {
+        &self.outside.paused
     }
 
     /// Reads these partitions, but what somebody has paused.
@@ -268,13 +268,14 @@ impl Session {
         let (mut paused, mut read) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut reading = self.lock();
         for (topic, partition) in names(assigned) {
-            let reader = reading.topics.entry(topic.clone()).or_insert_with(|| self.topic(&topic));
-            let by_hand = self.outside.by_hand.has(&reader.source);
-            if !by_hand {
+            // Each was opened when it was assigned.
+            let Some(reader) = reading.topics.get_mut(&topic) else { continue };
+            if self.outside.paused.has(&reader.source) {
+                paused.add_partition(&topic, partition);
+            } else {
                 reader.ends.remove(&partition);
+                read.add_partition(&topic, partition);
             }
-            let list = if by_hand { &mut paused } else { &mut read };
-            list.add_partition(&topic, partition);
         }
         drop(reading);
         consumer.pause(&paused)?;
@@ -285,7 +286,7 @@ impl Session {
     pub(crate) fn ask_ends(&self, consumer: &BaseConsumer<Self>, limit: Duration) {
         let mut asked = TopicPartitionList::new();
         for (name, topic) in &self.lock().topics {
-            if self.outside.by_hand.has(&topic.source) {
+            if self.outside.paused.has(&topic.source) {
                 for partition in topic.places.keys() {
                     if asked.add_partition_offset(name, *partition, Offset::End).is_err() {
                         return;

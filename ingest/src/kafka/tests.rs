@@ -1,6 +1,6 @@
 //! The consumer against librdkafka's mock cluster: everything that needs no real broker.
 
-use super::{ByHand, ByTopic, Consumer, ConsumerConfig, ConsumerError, Lags, Shown, Start};
+use super::{ByTopic, Consumer, ConsumerConfig, ConsumerError, Lags, Paused, Shown, Start};
 use crate::stand_in::{Fate, StandIn, clock, decoders};
 use custos_event::{Fact, SourceRange};
 use rdkafka::{
@@ -91,7 +91,7 @@ fn start(config: ConsumerConfig, intake: &Arc<StandIn>) -> Running {
 fn start_shown(
     config: ConsumerConfig,
     intake: &Arc<StandIn>,
-    shown: (Shown, Arc<ByHand>),
+    shown: (Shown, Arc<Paused>),
 ) -> Running {
     let (facts, shutdown) = (Facts::default(), CancellationToken::new());
     let told = Arc::clone(&facts);
@@ -121,6 +121,18 @@ fn lines(range: std::ops::Range<i64>) -> impl Iterator<Item = String> {
 
 fn whole(range: std::ops::Range<i64>) -> Vec<(i64, i64, String)> {
     range.map(|n| (0, n, format!("line {n}"))).collect()
+}
+
+/// The first lines, in both of two partitions.
+fn in_each_of_two(count: i64) -> Vec<(i64, i64, String)> {
+    let of = |partition| (0..count).map(move |n| (partition, n, format!("line {n}")));
+    (0..2).flat_map(of).collect()
+}
+
+fn sorted(intake: &StandIn, topic: &str) -> Vec<(i64, i64, String)> {
+    let mut stored = intake.stored(topic);
+    stored.sort();
+    stored
 }
 
 #[test]
@@ -325,12 +337,12 @@ fn what_somebody_paused_waits_shows_its_lag_and_is_read_on_once() {
     let cluster = Cluster::new(2);
     cluster.mock.create_topic("kept", 1, 1).unwrap();
     let intake = StandIn::new();
-    let (lags, by_hand) = (Arc::<Lags>::default(), Arc::<ByHand>::default());
-    let shown = (Shown::new(Arc::clone(&lags), Arc::default()), Arc::clone(&by_hand));
+    let (lags, paused) = (Arc::<Lags>::default(), Arc::<Paused>::default());
+    let shown = (Shown::new(Arc::clone(&lags), Arc::default()), Arc::clone(&paused));
     let mut config = cluster.config();
     config.topics = vec!["doors".into(), "kept".into()];
     config.properties.insert("statistics.interval.ms".into(), "100".into());
-    by_hand.set(["kafka:doors".to_owned()].into());
+    paused.set(["kafka:doors".to_owned()].into());
     let consumer = start_shown(config, &intake, shown);
     let send = |range: std::ops::Range<i64>| {
         for line in lines(range) {
@@ -344,15 +356,15 @@ fn what_somebody_paused_waits_shows_its_lag_and_is_read_on_once() {
     intake.wait_events(300);
     wait_until(|| lags.of("kafka:doors") == Some(300));
     assert!(intake.stored("doors").is_empty());
-    by_hand.set([].into());
+    paused.set([].into());
     intake.wait_events(600);
-    by_hand.set(["kafka:doors".to_owned()].into());
-    wait_until(|| by_hand.news().is_none());
+    paused.set(["kafka:doors".to_owned()].into());
+    wait_until(|| paused.news().is_none());
     send(300..500);
     intake.wait_events(800);
     wait_until(|| lags.of("kafka:doors") == Some(200));
-    by_hand.set([ByHand::ALL.to_owned()].into());
-    by_hand.set([].into());
+    paused.set([Paused::ALL.to_owned()].into());
+    paused.set([].into());
     intake.wait_events(1_000);
     consumer.stop().unwrap();
     for topic in ["doors", "kept"] {
@@ -409,10 +421,7 @@ fn what_comes_while_another_holds_a_partition_never_stored_is_read_afterwards() 
     drop(guest);
     intake.wait_events(usize::try_from(sent - first + 20).unwrap());
     consumer.stop().unwrap();
-    let mut kept = intake.stored("kept");
-    kept.sort();
-    let line = |(partition, n): (i64, i64)| (partition, n, format!("line {n}"));
-    assert!(kept.into_iter().eq((0..20).map(|n| (n / 10, n % 10)).map(line)));
+    assert_eq!(sorted(&intake, "kept"), in_each_of_two(10));
 }
 
 #[test]
@@ -432,10 +441,7 @@ fn what_is_on_its_way_when_partitions_change_hands_is_stored_once() {
     intake.release();
     intake.wait_events(100);
     consumer.stop().unwrap();
-    let mut stored = intake.stored("doors");
-    stored.sort();
-    let line = |(partition, n): (i64, i64)| (partition, n, format!("line {n}"));
-    assert!(stored.into_iter().eq((0..100).map(|n| (n / 50, n % 50)).map(line)));
+    assert_eq!(sorted(&intake, "doors"), in_each_of_two(50));
 }
 
 #[test]

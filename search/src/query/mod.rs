@@ -16,6 +16,11 @@ use pattern::{Pattern, Sign};
 use std::sync::Arc;
 use test::{Leaf, Target, Test};
 
+/// `text` as a value in a query, whatever is in it.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// A query, read and understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {

@@ -19,7 +19,7 @@ use custos_ingest::{
     health::{Ailment, Condition, Health},
     kafka::Lags,
 };
-use custos_search::SearchRequest;
+use custos_search::{SearchRequest, quoted};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -307,8 +307,7 @@ pub(super) async fn rejected(
     Parameters(ask): Parameters<Rejected>,
 ) -> Result<Json<EventPage>, Problem> {
     let limit = within("limit", ask.limit, 1_000)?;
-    let quoted = |text: String| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let of = ask.source.map(|source| format!(" and custos.source:\"{}\"", quoted(source)));
+    let of = ask.source.map(|source| format!(" and custos.source:{}", quoted(&source)));
     let query = format!("event.kind:pipeline_error{}", of.unwrap_or_default());
     page(state, caller, query, SearchRequest { limit, ..SearchRequest::default() }, ask.after).await
 }

@@ -151,3 +151,19 @@ fn who_was_erased_is_found_no_more_and_is_not_written_to() {
     assert_eq!(node.found(By::Id, "C-1"), [one("C-1", 1)]);
     assert!(node.address("C-1").unwrap_err().contains("erased"));
 }
+
+#[test]
+fn a_notice_waits_for_what_the_index_does_not_have_yet() {
+    let node = Node::new();
+    node.tell(ZOHO, 1, &json!({"id": "C-1", "email": "anna@example.org"}));
+    node.register.reach(Duration::ZERO).unwrap();
+    append_facts(&node.opened.store, &custos(), vec![Fact::SourceHeard { source: "x".into() }])
+        .unwrap_or_else(|failure| panic!("{:#}", failure.into_error()));
+    let behind = node.register.reach(LOOK_EVERY).unwrap_err().to_string();
+    assert!(behind.contains("behind the log"), "{behind}");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| node.register.reach(Duration::from_mins(1)));
+        node.tell(ZOHO, 2, &json!({"id": "C-1", "email": "anna@example.net"}));
+        waiting.join().unwrap().unwrap();
+    });
+}

@@ -27,6 +27,8 @@ const TICK_SECS: i64 = 1;
 const DRAIN: Duration = Duration::from_secs(4);
 /// A probe is one read.
 const PROBE: Duration = Duration::from_secs(20);
+/// The index is a second behind the log; more where it works off a backlog.
+const INDEX_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) struct Runner {
     hands: Hands,
@@ -237,7 +239,8 @@ impl Hands {
     /// Looks up where the customer is reached, writes down that it did, and sends.
     fn notify(&self, work: &Work, customer: &str) -> Answer {
         let reason = format!("{}/{}: a notice to this customer", work.run, work.step);
-        match self.register.address(customer, reason) {
+        let reached = self.register.reach(INDEX_WITHIN);
+        match reached.and_then(|()| self.register.address(customer, reason)) {
             Ok(address) => self.world.perform(Order { customer: Some(&address), ..work.order() }),
             Err(error) => failed(format!("{error:#}")),
         }

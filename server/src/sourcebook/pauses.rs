@@ -2,7 +2,7 @@
 
 use super::{BookError, Inner, SourceBook, given};
 use custos_event::{Actor, SourceEvent, Timestamp};
-use custos_ingest::kafka::ByHand;
+use custos_ingest::kafka::Paused;
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError},
@@ -20,8 +20,8 @@ pub(crate) struct Pause {
 
 impl SourceBook {
     /// What the reader of Kafka asks.
-    pub(crate) fn by_hand(&self) -> &Arc<ByHand> {
-        &self.0.by_hand
+    pub(crate) fn paused(&self) -> &Arc<Paused> {
+        &self.0.paused
     }
 
     /// By the source's name; `kafka` is all of them.
@@ -34,7 +34,7 @@ impl SourceBook {
         let reason = given(reason)?;
         let is_read = match name.strip_prefix(PREFIX) {
             Some(topic) => self.0.topics.of(topic).is_some(),
-            None => name == ByHand::ALL && !self.0.topics.is_empty(),
+            None => name == Paused::ALL && !self.0.topics.is_empty(),
         };
         if !is_read {
             return Err(BookError::NotRead(name.to_owned()));
@@ -53,7 +53,7 @@ impl SourceBook {
         if pauses.contains_key(name) {
             return Ok(self.0.write(&mut all, actor, name, SourceEvent::Resumed)?);
         }
-        let by_all = name.starts_with(PREFIX) && pauses.contains_key(ByHand::ALL);
+        let by_all = name.starts_with(PREFIX) && pauses.contains_key(Paused::ALL);
         Err(if by_all { BookError::AllPaused } else { BookError::NotPaused(name.to_owned()) })
     }
 }
@@ -65,7 +65,7 @@ impl Inner {
             Some(pause) => pauses.insert(name.to_owned(), pause),
             None => pauses.remove(name),
         };
-        self.by_hand.set(pauses.keys().cloned().collect());
+        self.paused.set(pauses.keys().cloned().collect());
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
                 (&pauses["kafka:doors"].by, &*pauses["kafka:doors"].reason),
                 (&ada(), "floods")
             );
-            assert_eq!(format!("{:?}", book.by_hand()).matches("kafka:doors").count(), 1);
+            assert_eq!(format!("{:?}", book.paused()).matches("kafka:doors").count(), 1);
             book.pause(&ada(), "kafka", "the cluster is upgraded").unwrap();
             assert!(matches!(book.resume(&ada(), "kafka:win-dc"), Err(BookError::AllPaused)));
             book.resume(&ada(), "kafka:doors").unwrap();

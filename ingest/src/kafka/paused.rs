@@ -1,4 +1,4 @@
-//! What somebody has paused.
+//! Topics that people have paused.
 
 use std::{
     collections::BTreeSet,
@@ -8,16 +8,16 @@ use std::{
     },
 };
 
-/// Sources that are not read for now, since somebody said so. Changed while the consumer runs.
+/// The names of sources that are not read for now. Changed while the consumer runs.
 #[derive(Debug, Default)]
-pub struct ByHand {
+pub struct Paused {
     names: RwLock<BTreeSet<String>>,
     changes: AtomicU64,
     /// The last change that the consumer acts by.
     heeded: AtomicU64,
 }
 
-impl ByHand {
+impl Paused {
     /// The name that stands for all topics.
     pub const ALL: &str = "kafka";
 
@@ -49,15 +49,15 @@ mod tests {
 
     #[test]
     fn a_change_is_seen_once_and_all_is_each() {
-        let by_hand = ByHand::default();
-        assert!(by_hand.news().is_none() && !by_hand.has("kafka:doors"));
-        by_hand.set(["kafka:doors".to_owned()].into());
-        assert!(by_hand.has("kafka:doors") && !by_hand.has("kafka:door"));
-        let change = by_hand.news().unwrap();
-        by_hand.set([ByHand::ALL.to_owned()].into());
-        by_hand.heeded(change);
-        assert!(by_hand.has("kafka:door"));
-        by_hand.heeded(by_hand.news().unwrap());
-        assert!(by_hand.news().is_none());
+        let paused = Paused::default();
+        assert!(paused.news().is_none() && !paused.has("kafka:doors"));
+        paused.set(["kafka:doors".to_owned()].into());
+        assert!(paused.has("kafka:doors") && !paused.has("kafka:door"));
+        let change = paused.news().unwrap();
+        paused.set([Paused::ALL.to_owned()].into());
+        paused.heeded(change);
+        assert!(paused.has("kafka:door"));
+        paused.heeded(paused.news().unwrap());
+        assert!(paused.news().is_none());
     }
 }
